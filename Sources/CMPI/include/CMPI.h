@@ -1,0 +1,3 @@
+#ifndef CMPI_H
+#define CMPI_H
+#endif

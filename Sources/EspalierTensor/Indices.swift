@@ -1,0 +1,14 @@
+/// A dense array of 32-bit integers: tokens, classes, positions. Not a `Tensor`: nothing differentiates through it.
+public struct Indices: Sendable, Equatable {
+  public let shape: Shape
+  public let values: [Int32]
+
+  /// - Precondition: `values.count == shape.count`.
+  public init(_ values: [Int32], shape: Shape) {
+    precondition(values.count == shape.count, "\(values.count) indices do not fill the shape \(shape)")
+    self.values = values
+    self.shape = shape
+  }
+
+  public var count: Int { values.count }
+}

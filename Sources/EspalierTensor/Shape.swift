@@ -1,0 +1,31 @@
+/// The dimensions of a tensor, outermost first. A shape without dimensions is a scalar's and counts one element.
+public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
+  public let dimensions: [Int]
+  /// The number of elements: the product of all dimensions.
+  public let count: Int
+
+  /// - Precondition: no dimension is negative and the product fits an `Int`.
+  public init(_ dimensions: [Int]) {
+    var count = 1
+    for dimension in dimensions {
+      precondition(dimension >= 0, "a shape has no negative dimensions, got \(dimensions)")
+      let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
+      precondition(!overflow, "the shape \(dimensions) has more elements than an Int counts")
+      count = product
+    }
+    self.dimensions = dimensions
+    self.count = count
+  }
+
+  public init(arrayLiteral elements: Int...) { self.init(elements) }
+
+  public subscript(index: Int) -> Int { dimensions[index] }
+
+  /// The innermost dimension; 1 for a scalar.
+  public var columns: Int { dimensions.last ?? 1 }
+
+  /// The product of all dimensions but the innermost: how many rows of `columns` elements there are.
+  public var rows: Int { dimensions.dropLast().reduce(1, *) }
+
+  public var description: String { "[" + dimensions.map(String.init).joined(separator: ", ") + "]" }
+}
