@@ -1,0 +1,34 @@
+/// What a transport implements; everything that decides bits is written once above it.
+///
+/// A backend is made, used and closed by one rank's communication thread, and by no other.
+package protocol Backend: AnyObject {
+  var rank: Int { get }
+  var size: Int { get }
+
+  /// Sends and receives at the same time and blocks until both are done; a side that is nil takes no part.
+  ///
+  /// Between two ranks messages arrive in the order in which they were sent, and each meets a receive of the same size.
+  /// - Throws: `CommunicationError` if a peer or the transport fails or a size differs.
+  func exchange(send: OutgoingMessage?, receive: IncomingMessage?) throws
+
+  /// Tells the other ranks, where the transport can, that this one takes part no more.
+  func withdraw(because error: any Error)
+
+  /// Ends every rank with `exitCode`; returns only if the transport cannot.
+  func abort(exitCode: Int32)
+
+  /// Ends this rank's part in good order; no message is under way.
+  func close() throws
+}
+
+/// Bytes on their way to `rank`.
+package struct OutgoingMessage {
+  package let bytes: UnsafeRawBufferPointer
+  package let rank: Int
+}
+
+/// The place for bytes that come from `rank`.
+package struct IncomingMessage {
+  package let bytes: UnsafeMutableRawBufferPointer
+  package let rank: Int
+}
