@@ -9,7 +9,9 @@ public final class Tape {
   public enum Mode: Sendable {
     /// Keeps pullbacks for a sweep.
     case recording
-    /// Runs operations and keeps nothing.
+    /// Runs operations as in training and keeps nothing: the first run of a segment that is computed again later.
+    case unrecorded
+    /// Runs operations as in evaluation, without dropout, and keeps nothing.
     case inference
   }
 
@@ -37,6 +39,9 @@ public final class Tape {
     self.key = key
     self.samples = samples
   }
+
+  /// Whether layers that act in training alone, such as dropout, pass their input through.
+  public var isEvaluating: Bool { mode == .inference }
 
   /// The number of nodes recorded.
   public var nodeCount: Int { nodes.count }
@@ -66,15 +71,15 @@ public final class Tape {
     return Tensor(shape: shape, storage: window, tape: self, node: node)
   }
 
-  /// The result of an operation. Kept on the tape only if a gradient flows to one of `inputs`.
+  /// The result of an operation. Kept on the tape only if a gradient flows to one of `inputs`, or `always`.
   /// - Parameter pullback: receives the gradient of the result and hands shares to the inputs.
   public func record(
-    _ output: Storage, _ shape: Shape, inputs: [Tensor], pullback: @escaping Pullback
+    _ output: Storage, _ shape: Shape, inputs: [Tensor], always: Bool = false, pullback: @escaping Pullback
   ) -> Tensor {
     for input in inputs {
       precondition(input.tape === self, "an operation mixes tensors of two tapes (one has shape \(input.shape))")
     }
-    guard mode == .recording, inputs.contains(where: { $0.node != nil }) else {
+    guard mode == .recording, always || inputs.contains(where: { $0.node != nil }) else {
       return Tensor(shape: shape, storage: output, tape: self, node: nil)
     }
     return Tensor(shape: shape, storage: output, tape: self, node: append(.operation(pullback)))

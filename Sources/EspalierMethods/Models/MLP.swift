@@ -1,0 +1,110 @@
+public import EspalierNN
+public import EspalierTensor
+
+/// A multilayer perceptron for dense samples: `depth` hidden layers of GELU or SiLU, a head of logits.
+public struct MLP: Model {
+  public enum Nonlinearity: String, Codable, Sendable, CaseIterable { case gelu, silu }
+
+  public struct Configuration: Settings {
+    public var width = 128
+    public var depth = 2
+    /// 0 = the data's.
+    public var features = 0
+    /// 0 = the data's.
+    public var classes = 0
+    public var activation = Nonlinearity.gelu
+    public var dropout: Float = 0
+    public init() {}
+
+    public static let fields: [SettingField] = [
+      SettingField("width", unit: "features", "Width of the hidden layers."),
+      SettingField("depth", unit: "layers", "Number of hidden layers."),
+      SettingField("features", unit: "features", "Features of a sample; 0 = the data's."),
+      SettingField("classes", unit: "classes", "Rows of the head; 0 = the data's."),
+      SettingField("activation", unit: "gelu | silu", "What stands between the layers."),
+      SettingField("dropout", unit: "probability", "Share of each hidden layer that is zeroed."),
+    ]
+  }
+
+  public static let name = "mlp"
+  public static let summary = "Multilayer perceptron for dense samples."
+
+  let layers: [Segment<HiddenLayer>]
+  let head: Segment<Linear>
+
+  public init(_ scope: Scope, _ configuration: Configuration) {
+    let c = configuration
+    layers = (0..<c.depth).map { index in
+      let input: Axis = index == 0 ? .input("feature", c.features) : .input("hidden.\(index - 1)", c.width)
+      return scope.segment("layers.\(index)") {
+        HiddenLayer($0, from: input, to: .output("hidden.\(index)", c.width), c.activation, dropout: c.dropout)
+      }
+    }
+    head = scope.segment("head") {
+      Linear(
+        $0, from: c.depth == 0 ? .input("feature", c.features) : .input("hidden.\(c.depth - 1)", c.width),
+        to: .index("class", c.classes), bias: true, tags: [.head])
+    }
+  }
+
+  /// Logits `[samples, classes]` of dense samples.
+  public func logits(_ batch: Batch, on tape: Tape) -> Tensor {
+    guard case .features(let values, let shape) = batch.inputs else {
+      preconditionFailure("an MLP reads dense features; this batch has tokens")
+    }
+    var x = tape.constant(values, [shape[0], featureCount])
+    for layer in layers { x = layer(x) }
+    return head(x)
+  }
+
+  private var featureCount: Int { layers.first?.body.featureCount ?? head.body.featureCount }
+
+  public static func validated(_ configuration: Configuration, for data: DataDescription) throws -> Configuration {
+    var c = configuration
+    guard data.features > 0 else {
+      throw ModelError("data", "an MLP reads dense features and this data set has tokens", remedy: "use the model 'decoder'")
+    }
+    if c.features == 0 { c.features = data.features }
+    if c.classes == 0 { c.classes = data.classes }
+    guard c.features == data.features else {
+      throw ModelError(
+        "features", "\(c.features) is not the data's \(data.features)", remedy: "write 0 to take the data's")
+    }
+    guard c.classes >= data.classes else {
+      throw ModelError(
+        "classes", "\(c.classes) rows cannot hold the data's \(data.classes) classes", remedy: "write 0 or more rows")
+    }
+    guard c.width > 0 else {
+      throw ModelError("width", "\(c.width) is not positive", remedy: "write a whole number of at least 1")
+    }
+    guard c.depth >= 0 else { throw ModelError("depth", "\(c.depth) is negative", remedy: "write 0 or more") }
+    guard (0..<1).contains(c.dropout) else {
+      throw ModelError("dropout", "\(c.dropout) is no probability below 1", remedy: "write 0 … 0.9")
+    }
+    return c
+  }
+
+  public static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> Int {
+    6 * blueprint.parameters.filter { $0.axes.count == 2 }.reduce(0) { $0 + $1.count }
+  }
+}
+
+/// One product and its nonlinearity.
+struct HiddenLayer: Layer {
+  let linear: Linear
+  let dropout: Dropout
+  let activation: MLP.Nonlinearity
+
+  init(_ scope: Scope, from input: Axis, to output: Axis, _ activation: MLP.Nonlinearity, dropout rate: Float) {
+    linear = Linear(scope, from: input, to: output, bias: true)
+    dropout = Dropout(scope, rate: rate)
+    self.activation = activation
+  }
+
+  var featureCount: Int { linear.featureCount }
+
+  func callAsFunction(_ x: Tensor) -> Tensor {
+    let y = linear(x)
+    return dropout(activation == .gelu ? y.gelu() : y.silu())
+  }
+}

@@ -1,0 +1,66 @@
+import CKernels
+public import EspalierNN
+public import EspalierState
+
+/// Adam with decoupled weight decay.
+///
+/// θ ← θ(1 − η·λ); m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; θ ← θ − η · m/(1 − β₁ᵗ) / (√v/√(1 − β₂ᵗ) + ε).
+/// The decay acts before the step and ε after the bias-corrected root, as in torch.optim.AdamW.
+/// - Loshchilov and Hutter 2019, arXiv:1711.05101; Kingma and Ba 2015, arXiv:1412.6980.
+public struct AdamW: Optimizer {
+  public struct Options: Settings {
+    public var rate: Float = 6e-4
+    public var decay: Float = 0.1
+    public var beta1: Float = 0.9
+    public var beta2: Float = 0.95
+    public var epsilon: Float = 1e-8
+    public init() {}
+
+    public static let fields: [SettingField] = [
+      SettingField("rate", unit: "1/step", "Learning rate at the top of the schedule's shape, η."),
+      SettingField("decay", unit: "1/rate", "Decoupled weight decay, λ; gains and biases are exempt."),
+      SettingField("beta1", unit: "", "Memory of the first moment, β₁."),
+      SettingField("beta2", unit: "", "Memory of the second moment, β₂."),
+      SettingField("epsilon", unit: "", "Added to the root of the second moment, ε."),
+    ]
+  }
+
+  public static let name = "adamw"
+  public static let summary = "Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101)."
+
+  let options: Options
+
+  public init(_ options: Options) throws {
+    guard options.rate >= 0 else { throw OptimizerError("rate", "is \(options.rate) and must not be negative") }
+    for (name, beta) in [("beta1", options.beta1), ("beta2", options.beta2)] where !(0..<1).contains(beta) {
+      throw OptimizerError(name, "is \(beta) and must lie in 0 ..< 1")
+    }
+    guard options.epsilon > 0 else { throw OptimizerError("epsilon", "is \(options.epsilon) and must be positive") }
+    self.options = options
+  }
+
+  public var rate: Float { options.rate }
+  public var slots: [SlotSpec] {
+    [SlotSpec("adamw.m", growth: .likeGradient), SlotSpec("adamw.v", growth: .likeSquaredGradient)]
+  }
+
+  public func update(_ shard: ParameterShard, at moment: UpdateMoment) {
+    let count = Double(moment.count)
+    ck_adamw(
+      shard.value.baseAddress, shard.gradient.baseAddress, shard.slot("adamw.m").baseAddress,
+      shard.slot("adamw.v").baseAddress, shard.value.count, moment.rate * shard.group.rate, options.beta1, options.beta2,
+      options.epsilon, options.decay * shard.group.decay, Float(1 - power(Double(options.beta1), count)),
+      Float(1 - power(Double(options.beta2), count)), moment.gradientScale)
+  }
+
+  /// base^exponent for a whole exponent, by squaring: the same bits with every mathematical library.
+  private func power(_ base: Double, _ exponent: Double) -> Double {
+    var (result, base, exponent) = (1.0, base, Int(exponent))
+    while exponent > 0 {
+      if exponent % 2 == 1 { result *= base }
+      base *= base
+      exponent /= 2
+    }
+    return result
+  }
+}

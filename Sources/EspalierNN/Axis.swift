@@ -1,0 +1,48 @@
+/// One dimension of a weight, with the name of what it counts: all that growth and sharding need to know about a model.
+///
+/// Axes with one label have one size throughout a model ("model", "hidden"), so an operator that widens a label widens every
+/// weight that carries it.
+public struct Axis: Hashable, Codable, Sendable {
+  public enum Role: String, Codable, Sendable {
+    /// What a layer produces: widening it adds rows.
+    case output
+    /// What a layer reads: widening it adds columns.
+    case input
+    /// Entries that are looked up, such as a vocabulary.
+    case index
+  }
+
+  /// One of several pieces that lie in one axis behind each other (query, key and value in a fused projection).
+  public struct Part: Hashable, Codable, Sendable {
+    public let label: String
+    public let count: Int
+    /// Elements that stay together when the part grows: the width of a head.
+    public let block: Int
+
+    public init(_ label: String, _ count: Int, block: Int = 1) {
+      self.label = label
+      self.count = count
+      self.block = block
+    }
+  }
+
+  public let role: Role
+  /// In order; a plain axis has one.
+  public let parts: [Part]
+
+  public var count: Int { parts.reduce(0) { $0 + $1.count } }
+  public var label: String { parts.map(\.label).joined(separator: "+") }
+
+  public static func output(_ label: String, _ count: Int, block: Int = 1) -> Axis {
+    Axis(role: .output, parts: [Part(label, count, block: block)])
+  }
+
+  public static func input(_ label: String, _ count: Int, block: Int = 1) -> Axis {
+    Axis(role: .input, parts: [Part(label, count, block: block)])
+  }
+
+  public static func index(_ label: String, _ count: Int) -> Axis { Axis(role: .index, parts: [Part(label, count)]) }
+
+  /// An axis of several outputs that one product computes together.
+  public static func outputs(_ parts: [Part]) -> Axis { Axis(role: .output, parts: parts) }
+}

@@ -1,0 +1,52 @@
+public import EspalierTensor
+
+/// A property of a weight that optimizers and operators ask for by name.
+public struct ParameterTag: Hashable, Codable, Sendable, ExpressibleByStringLiteral {
+  public let name: String
+  public init(stringLiteral name: String) { self.name = name }
+
+  /// The last weight of a residual branch: zero there makes the branch silent.
+  public static let residualOutput: ParameterTag = "residualOutput"
+  /// No weight decay: gains and biases.
+  public static let noDecay: ParameterTag = "noDecay"
+  /// A table that is looked up.
+  public static let embedding: ParameterTag = "embedding"
+  /// The projection to the logits.
+  public static let head: ParameterTag = "head"
+}
+
+/// One weight as the blueprint knows it: no memory.
+public struct ParameterSpec: Hashable, Codable, Sendable {
+  /// The full path, "blocks.3.attention.qkv.weight".
+  public let name: String
+  public let axes: [Axis]
+  public let initializer: Initializer
+  public let tags: Set<ParameterTag>
+  /// False for a frozen weight: no gradient, no optimizer slot.
+  public let isTrainable: Bool
+
+  public var shape: Shape { Shape(axes.map(\.count)) }
+  public var count: Int { shape.count }
+}
+
+/// What is gathered, recomputed, reduced and stacked as one.
+public struct SegmentSpec: Hashable, Codable, Sendable {
+  public let name: String
+  /// Segments of one stack are repeats of one another; depth operators work on stacks.
+  public let stack: String?
+  /// Stays gathered from its first to its last use: for weights that two places share.
+  public let isResident: Bool
+  /// The places of its parameters in the blueprint.
+  public let parameters: Range<Int>
+}
+
+/// What a model is, without memory: every parameter with its axes, in segments, in the order of the forward pass.
+public struct Blueprint: Hashable, Codable, Sendable {
+  public let parameters: [ParameterSpec]
+  public let segments: [SegmentSpec]
+
+  /// The number of weights.
+  public var count: Int { parameters.reduce(0) { $0 + $1.count } }
+
+  public func parameters(of segment: SegmentSpec) -> ArraySlice<ParameterSpec> { parameters[segment.parameters] }
+}

@@ -1,0 +1,48 @@
+import EspalierTensor
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// How a weight starts. Element *i* depends on the seed, the parameter's name and *i* alone, so every rank fills its own part
+/// and any number of ranks agrees.
+public enum Initializer: Hashable, Codable, Sendable {
+  case constant(Float)
+  /// Normal with mean 0, by Box–Muller in double precision.
+  case normal(standardDeviation: Float)
+
+  public static let zeros = Initializer.constant(0)
+  public static let ones = Initializer.constant(1)
+
+  /// The "small" initialisation √(2 / (5·inputs)) of Nguyen and Salazar 2019, arXiv:1910.05895.
+  public static func small(inputs: Int) -> Initializer {
+    .normal(standardDeviation: Float((2 / (5 * Double(max(inputs, 1)))).squareRoot()))
+  }
+
+  /// This distribution with its spread multiplied by `factor`.
+  public func scaled(by factor: Float) -> Initializer {
+    switch self {
+    case .constant(let value): .constant(value * factor)
+    case .normal(let deviation): .normal(standardDeviation: deviation * factor)
+    }
+  }
+
+  /// Writes elements `range` of the parameter whose stream is `key`.
+  package func fill(_ range: Range<Int>, of key: RandomKey, into destination: UnsafeMutablePointer<Float>) {
+    switch self {
+    case .constant(let value):
+      destination.update(repeating: value, count: range.count)
+    case .normal(let deviation):
+      for (offset, element) in range.enumerated() {
+        destination[offset] = Float(Double(deviation) * Self.normal(key, UInt64(element)))
+      }
+    }
+  }
+
+  private static func normal(_ key: RandomKey, _ element: UInt64) -> Double {
+    let radius = (-2 * log(1 - key.uniform(at: 2 * element))).squareRoot()
+    return radius * cos(2 * Double.pi * key.uniform(at: 2 * element + 1))
+  }
+}

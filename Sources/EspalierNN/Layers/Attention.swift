@@ -1,0 +1,61 @@
+public import EspalierTensor
+
+/// Causal self-attention with grouped queries: one fused projection, rotary positions if wanted, one output projection.
+///
+/// - Vaswani et al. 2017, arXiv:1706.03762; grouped queries: Ainslie et al. 2023, arXiv:2305.13245; rotary positions: Su et al.
+///   2021, arXiv:2104.09864.
+public struct SelfAttention: Layer {
+  public struct Options: Sendable {
+    public var heads: Int
+    public var keyValueHeads: Int
+    public var headWidth: Int
+    /// The base of the rotary frequencies; nil for none.
+    public var rotaryBase: Float?
+    public var isCausal: Bool
+    public var hasBias: Bool
+
+    public init(
+      heads: Int, keyValueHeads: Int, headWidth: Int, rotaryBase: Float? = 10000, isCausal: Bool = true,
+      hasBias: Bool = false
+    ) {
+      self.heads = heads
+      self.keyValueHeads = keyValueHeads
+      self.headWidth = headWidth
+      self.rotaryBase = rotaryBase
+      self.isCausal = isCausal
+      self.hasBias = hasBias
+    }
+  }
+
+  let projection, output: Linear
+  let options: Options
+
+  public init(_ scope: Scope, width: Int, _ options: Options, outputScale: Float = 1) {
+    self.options = options
+    let (head, queries) = (options.headWidth, options.heads * options.headWidth)
+    let keys = options.keyValueHeads * head
+    projection = scope.child("qkv") {
+      Linear(
+        $0, from: .input("model", width),
+        to: .outputs([
+          .init("query", queries, block: head), .init("key", keys, block: head), .init("value", keys, block: head),
+        ]), bias: options.hasBias)
+    }
+    output = scope.child("output") {
+      Linear(
+        $0, from: .input("query", queries, block: head), to: .output("model", width), bias: options.hasBias,
+        initializer: Initializer.small(inputs: queries).scaled(by: outputScale), tags: [.residualOutput])
+    }
+  }
+
+  /// x `[batch, time, width]` to the same shape.
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    let shape = AttentionShape(
+      batch: x.shape[0], time: x.shape[1], heads: options.heads, keyValueHeads: options.keyValueHeads,
+      headWidth: options.headWidth)
+    var fused = projection(x)
+    if let base = options.rotaryBase { fused = fused.rotary(shape, base: base) }
+    let scale = 1 / Float(options.headWidth).squareRoot()
+    return output(fused.attention(shape, causal: options.isCausal, scale: scale).reshaped([shape.batch, shape.time, shape.heads * shape.headWidth]))
+  }
+}

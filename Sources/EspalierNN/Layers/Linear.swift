@@ -1,0 +1,20 @@
+public import EspalierTensor
+
+/// y = x Wᵀ + b: x `[rows, in]`, W `[out, in]`, y `[rows, out]`.
+public struct Linear: Layer {
+  let weight: Parameter
+  let bias: Parameter?
+
+  public init(
+    _ scope: Scope, from input: Axis, to output: Axis, bias hasBias: Bool = false, initializer: Initializer? = nil,
+    tags: Set<ParameterTag> = []
+  ) {
+    weight = scope.parameter("weight", [output, input], initializer ?? .small(inputs: input.count), tags: tags)
+    bias = hasBias ? scope.parameter("bias", [output], .zeros, tags: tags.union([.noDecay])) : nil
+  }
+
+  /// The width of a row that this layer reads.
+  public var featureCount: Int { weight.spec.axes[1].count }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor { x.linear(weight.on(x.tape), bias: bias?.on(x.tape)) }
+}

@@ -1,0 +1,28 @@
+public import EspalierTensor
+
+/// Which normalisation a model uses.
+public enum NormalizationKind: String, Codable, Sendable, CaseIterable {
+  case rms, layer
+}
+
+/// RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467) or LayerNorm (Ba et al. 2016, arXiv:1607.06450) over the last dimension.
+public struct Normalization: Layer {
+  let kind: NormalizationKind
+  let gain: Parameter
+  let bias: Parameter?
+  let epsilon: Float
+
+  public init(_ scope: Scope, _ kind: NormalizationKind, width: Int, label: String = "model", epsilon: Float = 1e-5) {
+    self.kind = kind
+    self.epsilon = epsilon
+    gain = scope.parameter("gain", [.input(label, width)], .ones, tags: [.noDecay])
+    bias = kind == .layer ? scope.parameter("bias", [.input(label, width)], .zeros, tags: [.noDecay]) : nil
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    switch kind {
+    case .rms: x.rmsNorm(gain: gain.on(x.tape), epsilon: epsilon)
+    case .layer: x.layerNorm(gain: gain.on(x.tape), bias: bias?.on(x.tape), epsilon: epsilon)
+    }
+  }
+}

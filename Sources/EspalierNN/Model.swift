@@ -1,0 +1,47 @@
+public import EspalierTensor
+
+/// A whole network as ordinary single-device code; its only concession to sharding is `Segment`.
+public protocol Model: SendableMetatype {
+  associatedtype Configuration: Settings
+  /// The name in recipes.
+  static var name: String { get }
+  /// One sentence, with the source, for `espalier describe`.
+  static var summary: String { get }
+  /// The configuration with what the data decides filled in.
+  /// - Throws: `ModelError` where the numbers do not fit each other or the data.
+  static func validated(_ configuration: Configuration, for data: DataDescription) throws -> Configuration
+  init(_ scope: Scope, _ configuration: Configuration)
+  /// The logits of a batch, `[targets, classes]`: one row for each entry of `batch.targets`.
+  func logits(_ batch: Batch, on tape: Tape) -> Tensor
+  /// Floating-point operations of the forward and backward pass of one sample, products alone.
+  static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> Int
+}
+
+/// What a model must know of its data.
+public struct DataDescription: Hashable, Codable, Sendable {
+  /// The number of classes that a target may name: the vocabulary of a language model.
+  public var classes: Int
+  /// The number of features of a dense sample; 0 for tokens.
+  public var features: Int
+
+  public init(classes: Int, features: Int = 0) {
+    self.classes = classes
+    self.features = features
+  }
+}
+
+/// A configuration that describes no model.
+public struct ModelError: Error, CustomStringConvertible, Equatable {
+  /// The option, "heads".
+  public let subject: String
+  public let reason: String
+  public let remedy: String
+
+  public init(_ subject: String, _ reason: String, remedy: String) {
+    self.subject = subject
+    self.reason = reason
+    self.remedy = remedy
+  }
+
+  public var description: String { "model option '\(subject)': \(reason); \(remedy)" }
+}

@@ -1,0 +1,93 @@
+public import EspalierTensor
+
+/// The path-carrying builder that a model is made with. It allocates nothing: it leaves a blueprint behind.
+///
+/// Names are written once, at creation, as strings: renaming a Swift property never breaks a checkpoint.
+public struct Scope {
+  private let builder: BlueprintBuilder
+  private let path: String
+
+  private init(_ builder: BlueprintBuilder, path: String) {
+    self.builder = builder
+    self.path = path
+  }
+
+  /// A weight of the current segment.
+  /// - Parameter axes: outermost first; a product's weight is `[output, input]`.
+  public func parameter(
+    _ name: String, _ axes: [Axis], _ initializer: Initializer, tags: Set<ParameterTag> = [], isTrainable: Bool = true
+  ) -> Parameter {
+    builder.parameter(
+      ParameterSpec(
+        name: join(name), axes: axes, initializer: initializer, tags: tags, isTrainable: isTrainable))
+  }
+
+  /// A part of the model under its own name.
+  public func child<Made>(_ name: String, _ make: (Scope) -> Made) -> Made { make(Scope(builder, path: join(name))) }
+
+  /// A part that is gathered, recomputed, reduced and stacked as one. Segments do not nest.
+  public func segment<Body: Layer>(
+    _ name: String, stack: String? = nil, resident: Bool = false, _ make: (Scope) -> Body
+  ) -> Segment<Body> {
+    let handle = builder.begin(segment: join(name), stack: stack, resident: resident)
+    let body = make(Scope(builder, path: join(name)))
+    builder.endSegment()
+    return Segment(body: body, handle: handle)
+  }
+
+  /// The random stream of a layer without weights, such as dropout.
+  public func stream(_ name: String) -> String { join(name) }
+
+  private func join(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
+
+  /// Builds a model and what it leaves behind.
+  package static func build<Made>(_ make: (Scope) throws -> Made) rethrows -> Built<Made> {
+    let builder = BlueprintBuilder()
+    let made = try make(Scope(builder, path: ""))
+    return Built(
+      model: made, blueprint: Blueprint(parameters: builder.parameters.map(\.spec), segments: builder.segments),
+      parameters: builder.parameters, handles: builder.handles)
+  }
+}
+
+/// A model, its blueprint, and the objects that the store binds.
+package struct Built<Model> {
+  package let model: Model
+  package let blueprint: Blueprint
+  /// In the order of the blueprint.
+  package let parameters: [Parameter]
+  package let handles: [SegmentHandle]
+}
+
+/// What a scope writes into while a model is made.
+private final class BlueprintBuilder {
+  var parameters: [Parameter] = []
+  var segments: [SegmentSpec] = []
+  var handles: [SegmentHandle] = []
+  private var names: Set<String> = []
+  private var open: (name: String, stack: String?, resident: Bool, first: Int)?
+
+  func parameter(_ spec: ParameterSpec) -> Parameter {
+    precondition(open != nil, "'\(spec.name)' is made outside of every segment")
+    precondition(names.insert(spec.name).inserted, "two parameters are called '\(spec.name)'")
+    let parameter = Parameter(spec)
+    parameters.append(parameter)
+    return parameter
+  }
+
+  func begin(segment name: String, stack: String?, resident: Bool) -> SegmentHandle {
+    precondition(open == nil, "segment '\(name)' begins inside segment '\(open?.name ?? "")'")
+    open = (name, stack, resident, parameters.count)
+    let handle = SegmentHandle(index: handles.count, name: name)
+    handles.append(handle)
+    return handle
+  }
+
+  func endSegment() {
+    guard let open else { return }
+    segments.append(
+      SegmentSpec(
+        name: open.name, stack: open.stack, isResident: open.resident, parameters: open.first..<parameters.count))
+    self.open = nil
+  }
+}

@@ -1,0 +1,73 @@
+public import EspalierTensor
+
+/// Which way a pass goes through a segment.
+package enum PassDirection: Sendable { case forward, backward }
+
+/// Who holds the memory of segments: told when a pass enters and leaves one.
+package protocol SegmentKeeper: AnyObject {
+  func enter(_ segment: Int, _ direction: PassDirection)
+  func leave(_ segment: Int, _ direction: PassDirection, recording: Bool)
+}
+
+/// The thread from a segment in a model to its keeper.
+package final class SegmentHandle {
+  package let index: Int
+  package let name: String
+  package weak var keeper: (any SegmentKeeper)?
+  /// Whether the backward pass computes the segment again instead of keeping its activations.
+  package var recomputes = false
+
+  init(index: Int, name: String) {
+    self.index = index
+    self.name = name
+  }
+
+  func enter(_ direction: PassDirection) { keeper?.enter(index, direction) }
+  func leave(_ direction: PassDirection, recording: Bool) { keeper?.leave(index, direction, recording: recording) }
+}
+
+/// A layer that is gathered, recomputed, reduced and stacked as one.
+public struct Segment<Body: Layer>: Layer {
+  public let body: Body
+  package let handle: SegmentHandle
+
+  init(body: Body, handle: SegmentHandle) {
+    self.body = body
+    self.handle = handle
+  }
+
+  public func callAsFunction(_ input: Body.Input) -> Tensor {
+    let tape = input.tape
+    let recording = tape.mode == .recording
+    handle.enter(.forward)
+    tape.mark { [handle] in handle.leave(.backward, recording: true) }
+    let output = recording && handle.recomputes ? recomputed(input) : body(input)
+    tape.mark { [handle] in handle.enter(.backward) }
+    handle.leave(.forward, recording: recording)
+    return output
+  }
+
+  /// The body for a second use of a resident segment later in the same pass (a head that shares the embedding's table).
+  public func again(on tape: Tape) -> Body {
+    handle.enter(.forward)
+    tape.mark { [handle] in handle.enter(.backward) }
+    return body
+  }
+
+  /// Runs the body unrecorded and replays it on a tape of its own during the sweep, from the same random stream: the same bits
+  /// for the memory of one activation instead of all.
+  private func recomputed(_ input: Body.Input) -> Tensor {
+    guard let tensor = input as? Tensor, let body = body as? any Layer<Tensor> else { return body(input) }
+    let tape = tensor.tape
+    let plain = Tape(pool: tape.pool, mode: .unrecorded, key: tape.key, samples: tape.samples)
+    let output = body(plain.variable(tensor))
+    return tape.record(output.storage, output.shape, inputs: [tensor], always: true) { gradient, gradients in
+      let replay = Tape(pool: tape.pool, mode: .recording, key: tape.key, samples: tape.samples)
+      let start = replay.variable(tensor)
+      let end = body(start)
+      if let share = replay.backward(from: end, seed: gradient, wanting: [start])[0] {
+        gradients.pass(share, to: tensor)
+      }
+    }
+  }
+}

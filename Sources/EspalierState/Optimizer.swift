@@ -1,0 +1,80 @@
+public import EspalierNN
+
+/// An update rule. It holds hyper-parameters only; its state lives in slots.
+public protocol Optimizer: Sendable, SendableMetatype {
+  associatedtype Options: Settings
+  /// The name in recipes; its slots begin with it and a dot.
+  static var name: String { get }
+  /// One sentence, with the source, for `espalier describe`.
+  static var summary: String { get }
+  /// - Throws: `OptimizerError` where an option has no meaning.
+  init(_ options: Options) throws
+  /// The rate at the top of the schedule's shape.
+  var rate: Float { get }
+  var slots: [SlotSpec] { get }
+  var granularity: Granularity { get }
+  /// Updates one stretch of one parameter. Called for every stretch that this rank owns, in any order.
+  func update(_ shard: ParameterShard, at moment: UpdateMoment)
+}
+
+extension Optimizer {
+  public var granularity: Granularity { .element }
+}
+
+/// An option without meaning.
+public struct OptimizerError: Error, CustomStringConvertible, Equatable {
+  public let option: String
+  public let reason: String
+
+  public init(_ option: String, _ reason: String) {
+    self.option = option
+    self.reason = reason
+  }
+
+  public var description: String { "optimizer option '\(option)' \(reason)" }
+}
+
+/// When an update happens.
+public struct UpdateMoment: Sendable {
+  /// Updates done, this one included: 1 for the first. Skipped steps do not count.
+  public let count: Int
+  /// The rate of this step.
+  public let rate: Float
+  /// What every gradient is multiplied with: below 1 where the global norm is clipped.
+  public let gradientScale: Float
+
+  public init(count: Int, rate: Float, gradientScale: Float) {
+    self.count = count
+    self.rate = rate
+    self.gradientScale = gradientScale
+  }
+}
+
+/// This rank's stretch of one parameter. The buffers are valid inside the call that hands the shard out.
+public struct ParameterShard {
+  public let spec: ParameterSpec
+  /// Elements of the flattened parameter.
+  public let range: Range<Int>
+  /// From the settings' groups: factors on the rate and on the weight decay.
+  public let group: ParameterGroup
+  public let value: UnsafeMutableBufferPointer<Float>
+  public let gradient: UnsafeMutableBufferPointer<Float>
+  let slots: [String: UnsafeMutableBufferPointer<Float>]
+
+  /// The stretch of a slot that the optimizer declared.
+  public func slot(_ name: String) -> UnsafeMutableBufferPointer<Float> {
+    guard let slot = slots[name] else { preconditionFailure("slot '\(name)' was not declared") }
+    return slot
+  }
+}
+
+/// Factors on rate and decay for some parameters.
+public struct ParameterGroup: Hashable, Codable, Sendable {
+  public var rate: Float
+  public var decay: Float
+
+  public init(rate: Float = 1, decay: Float = 1) {
+    self.rate = rate
+    self.decay = decay
+  }
+}

@@ -1,0 +1,54 @@
+/// Where slots can be read from: a checkpoint, or another store.
+package protocol SlotSource {
+  /// The shape of a parameter, or nil where the source has none of that name.
+  func shape(of parameter: String) -> [Int]?
+  func has(slot: String, of parameter: String) -> Bool
+  /// Reads logical elements `range` of one slot of one parameter.
+  func read(_ parameter: String, slot: String, range: Range<Int>, into destination: UnsafeMutablePointer<Float>) throws
+}
+
+/// State under one layout to state under another. Every element of the destination comes from the element of the same name and
+/// index in the source, whatever either's ranks and stage.
+package struct Relayout {
+  let source: any SlotSource
+
+  package init(from source: any SlotSource) { self.source = source }
+
+  /// Fills the named slots of `store`; other slots keep what they have.
+  /// - Throws: `RelayoutError` before anything is written, with everything that does not fit.
+  package func fill(_ store: Store, slots: [SlotSpec]) throws {
+    var problems: [String] = []
+    for (index, spec) in store.blueprint.parameters.enumerated() {
+      guard let shape = source.shape(of: spec.name) else {
+        problems.append("'\(spec.name)' is missing")
+        continue
+      }
+      if shape != spec.shape.dimensions {
+        problems.append("'\(spec.name)' has shape \(shape) and the model asks for \(spec.shape.dimensions)")
+      }
+      for slot in slots where store.has(slot, index) && !source.has(slot: slot.name, of: spec.name) {
+        problems.append("slot '\(slot.name)' of '\(spec.name)' is missing")
+      }
+    }
+    guard problems.isEmpty else { throw RelayoutError(problems: problems) }
+    for piece in store.ownPieces {
+      let name = store.blueprint.parameters[piece.parameter].name
+      for slot in slots where store.has(slot, piece.parameter) {
+        try source.read(name, slot: slot.name, range: piece.range, into: store.pointer(slot.name, piece))
+      }
+    }
+    try store.share()
+  }
+}
+
+/// A source that does not hold what the destination needs.
+package struct RelayoutError: Error, CustomStringConvertible, Equatable {
+  package let problems: [String]
+
+  package var description: String {
+    let shown = problems.prefix(5).joined(separator: "; ")
+    return "the state does not fit the model: \(shown)"
+      + (problems.count > 5 ? "; and \(problems.count - 5) more" : "")
+      + "; resume with the recipe that made it, or start a new run with 'start: { from: … }'"
+  }
+}

@@ -1,0 +1,213 @@
+package import EspalierComm
+import EspalierNN
+import EspalierTensor
+
+/// Where the values of weights lie and when their windows are bound: whole at stages 0–2, gathered by segment at stage 3.
+protocol SegmentValues: AnyObject {
+  /// Makes sure that the segment's windows are bound to its gathered values.
+  func enter(_ segment: Int, _ direction: PassDirection) throws
+  func leave(_ segment: Int, _ direction: PassDirection, recording: Bool)
+  /// A pass is over: nothing needs to stay gathered.
+  func endPass()
+  /// This rank's slice of the segment's values.
+  func own(_ segment: Int) -> SlabRange
+  /// The slice that this rank updates: its own, or the whole run where every rank updates everything.
+  func updated(_ segment: Int) -> SlabRange
+  /// Own slices have new values: start to make gathered copies new.
+  func refresh()
+  /// Waits until nothing is under way.
+  func settle() throws
+  /// Slabs held, for the accounts.
+  var elementCount: Int { get }
+}
+
+/// What both kinds share: the run of every segment and the windows on it.
+struct SegmentWindows {
+  let layout: Layout
+  let blueprint: Blueprint
+  let parameters: [Parameter]
+
+  func bind(_ segment: Int, to base: UnsafeMutablePointer<Float>) {
+    for (parameter, offset) in zip(blueprint.segments[segment].parameters, layout.runs[segment].offsets) {
+      parameters[parameter].window.bind(base + offset)
+    }
+  }
+
+  func unbind(_ segment: Int) {
+    for parameter in blueprint.segments[segment].parameters { parameters[parameter].window.unbind() }
+  }
+
+  func bindGradients(_ segment: Int, to base: UnsafeMutablePointer<Float>) {
+    for (parameter, offset) in zip(blueprint.segments[segment].parameters, layout.runs[segment].offsets) {
+      parameters[parameter].gradient?.window.bind(base + offset)
+    }
+  }
+
+  /// Ends the backward pass of a segment: clears what nobody wrote, padding included, and unbinds.
+  func closeGradients(_ segment: Int, base: UnsafeMutablePointer<Float>) {
+    let run = layout.runs[segment]
+    for (place, parameter) in blueprint.segments[segment].parameters.enumerated() {
+      let start = run.offsets[place], count = blueprint.parameters[parameter].count
+      let end = place + 1 < run.offsets.count ? run.offsets[place + 1] : run.length
+      let target = parameters[parameter].gradient
+      let written = target?.isWritten == true ? count : 0
+      (base + start + written).update(repeating: 0, count: end - start - written)
+      target?.isWritten = false
+      target?.window.unbind()
+    }
+  }
+}
+
+/// Stages 0–2: one slab a segment, bound for good; new values arrive by gathers that start after an update and are awaited where
+/// the next pass enters.
+final class WholeValues: SegmentValues {
+  private let windows: SegmentWindows
+  private let communicator: Communicator
+  private let updatesWhole: Bool
+  private let slabs: [Slab]
+  private var pending: [Int: Pending<Void>] = [:]
+
+  init(_ windows: SegmentWindows, _ communicator: Communicator, updatesWhole: Bool) {
+    self.windows = windows
+    self.communicator = communicator
+    self.updatesWhole = updatesWhole
+    slabs = windows.layout.runs.map { communicator.slab(count: $0.length) }
+    for segment in slabs.indices { windows.bind(segment, to: slabs[segment].pointer) }
+  }
+
+  func enter(_ segment: Int, _ direction: PassDirection) throws {
+    try pending.removeValue(forKey: segment)?.wait()
+  }
+
+  func leave(_ segment: Int, _ direction: PassDirection, recording: Bool) {}
+  func endPass() {}
+
+  func own(_ segment: Int) -> SlabRange {
+    let slice = windows.layout.runs[segment].slice(of: communicator.rank)
+    return SlabRange(slab: slabs[segment], offset: slice.lowerBound, count: slice.count)
+  }
+
+  func updated(_ segment: Int) -> SlabRange {
+    updatesWhole ? SlabRange(slab: slabs[segment], offset: 0, count: slabs[segment].count) : own(segment)
+  }
+
+  func refresh() {
+    if !updatesWhole { gather() }
+  }
+
+  /// Makes every rank's copy the one that the owners hold.
+  func gather() {
+    guard communicator.size > 1 else { return }
+    for (segment, slab) in slabs.enumerated() where slab.count > 0 {
+      pending[segment] = communicator.allGather(
+        SlabRange(slab: slab, offset: 0, count: slab.count), boundaries: windows.layout.runs[segment].boundaries,
+        label: "values of \(windows.blueprint.segments[segment].name)")
+    }
+  }
+
+  func settle() throws {
+    for segment in pending.keys.sorted() { try pending.removeValue(forKey: segment)?.wait() }
+  }
+
+  var elementCount: Int { slabs.reduce(0) { $0 + $1.count } }
+}
+
+/// Stage 3: shards, and buffers for the segments in use. A gather runs one segment ahead of the pass; what is left behind is
+/// released, and overwritten with NaN where memory is checked.
+final class ShardedValues: SegmentValues {
+  private enum State {
+    case released
+    case gathering(Slab, Pending<Void>)
+    case gathered(Slab)
+  }
+
+  private let windows: SegmentWindows
+  private let communicator: Communicator
+  private let poisons: Bool
+  private let shards: [Slab]
+  private var states: [State]
+  private var shelf: [Slab] = []
+  /// The length of every buffer: the longest run.
+  private let bufferLength: Int
+  private(set) var bufferCount = 0
+
+  init(_ windows: SegmentWindows, _ communicator: Communicator, poisons: Bool) {
+    self.windows = windows
+    self.communicator = communicator
+    self.poisons = poisons
+    let runs = windows.layout.runs
+    shards = runs.map { communicator.slab(count: $0.slice(of: communicator.rank).count) }
+    states = Array(repeating: .released, count: runs.count)
+    bufferLength = runs.map(\.length).max() ?? 0
+  }
+
+  func enter(_ segment: Int, _ direction: PassDirection) throws {
+    if windows.blueprint.segments[segment].isResident, case .gathered = states[segment] { return }  // a second use
+    request(segment)
+    let next = direction == .forward ? segment + 1 : segment - 1
+    if states.indices.contains(next) { request(next) }
+    if case .gathering(let buffer, let pending) = states[segment] {
+      try pending.wait()
+      windows.bind(segment, to: buffer.pointer)
+      states[segment] = .gathered(buffer)
+    }
+  }
+
+  func leave(_ segment: Int, _ direction: PassDirection, recording: Bool) {
+    let spec = windows.blueprint.segments[segment]
+    let turnsHere = direction == .forward && recording && segment == states.count - 1
+    let startsNextPass = direction == .backward && segment == 0
+    if turnsHere || startsNextPass || (spec.isResident && direction == .forward) { return }
+    release(segment)
+  }
+
+  func endPass() {
+    for segment in states.indices { release(segment) }
+  }
+
+  private func request(_ segment: Int) {
+    guard case .released = states[segment] else { return }
+    let run = windows.layout.runs[segment]
+    let buffer: Slab
+    if let shelved = shelf.popLast() {
+      buffer = shelved
+    } else {
+      buffer = communicator.slab(count: bufferLength)
+      bufferCount += 1
+    }
+    let slice = run.slice(of: communicator.rank)
+    (buffer.pointer + slice.lowerBound).update(from: shards[segment].pointer, count: slice.count)
+    let pending = communicator.allGather(
+      SlabRange(slab: buffer, offset: 0, count: run.length), boundaries: run.boundaries,
+      label: "values of \(windows.blueprint.segments[segment].name)")
+    states[segment] = .gathering(buffer, pending)
+  }
+
+  private func release(_ segment: Int) {
+    switch states[segment] {
+    case .released:
+      return
+    case .gathering(let buffer, let pending):
+      try? pending.wait()  // a failure stays in the communicator and is thrown by the next request that is awaited
+      shelve(buffer, segment)
+    case .gathered(let buffer):
+      windows.unbind(segment)
+      shelve(buffer, segment)
+    }
+    states[segment] = .released
+  }
+
+  private func shelve(_ buffer: Slab, _ segment: Int) {
+    if poisons { Pool.poison(buffer.pointer, count: windows.layout.runs[segment].length) }
+    shelf.append(buffer)
+  }
+
+  func own(_ segment: Int) -> SlabRange { SlabRange(slab: shards[segment], offset: 0, count: shards[segment].count) }
+  func updated(_ segment: Int) -> SlabRange { own(segment) }
+  func refresh() { endPass() }
+  func settle() throws { endPass() }
+
+  var elementCount: Int { shards.reduce(0) { $0 + $1.count } + bufferCount * bufferLength }
+  /// The part of `elementCount` that is gathered copies.
+  var bufferElementCount: Int { bufferCount * bufferLength }
+}

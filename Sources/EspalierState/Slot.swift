@@ -1,0 +1,27 @@
+/// One float for every element of every trainable weight, under a name: `value`, `adamw.m`, an importance, an anchor.
+///
+/// All slots of a weight share one layout, so whatever can shard, save, reshard or grow one slot can do it for all.
+public struct SlotSpec: Hashable, Codable, Sendable {
+  public let name: String
+  public let growth: GrowthRule
+
+  public init(_ name: String, growth: GrowthRule) {
+    self.name = name
+    self.growth = growth
+  }
+
+  /// The weights themselves.
+  public static let value = SlotSpec("value", growth: .likeValue)
+}
+
+/// How a slot follows its weight through growth.
+public enum GrowthRule: String, Codable, Sendable {
+  /// By the map of the weight: anchors, teachers, averages.
+  case likeValue
+  /// By the dual map: first moments.
+  case likeGradient
+  /// By the dual map with squared coefficients: second moments, Fisher information.
+  case likeSquaredGradient
+  /// New elements start at zero.
+  case zero
+}

@@ -1,0 +1,221 @@
+package import EspalierComm
+package import EspalierNN
+package import EspalierTensor
+
+/// The memory of all slots on this rank, under a layout: values, gradients, optimizer slots.
+///
+/// It lends values to the model as passes enter and leave segments, takes gradients as they are born, sums them over lanes in
+/// the order of the tree, and hands stretches to the optimizer. The model never learns the stage.
+package final class Store {
+  package struct Options: Sendable {
+    package var stage: ZeroStage
+    package var lanes: Int
+    /// Overwrite released values with NaN.
+    package var poisons: Bool
+
+    package init(stage: ZeroStage, lanes: Int, poisons: Bool = false) {
+      self.stage = stage
+      self.lanes = lanes
+      self.poisons = poisons
+    }
+  }
+
+  package let blueprint: Blueprint
+  package let layout: Layout
+  package let options: Options
+  /// Value first, then the optimizer's.
+  package let slots: [SlotSpec]
+  package let communicator: Communicator
+  let values: any SegmentValues
+  let gradients: any SegmentGradients
+  /// By slot name, then by segment; `value` is not among them.
+  private let slotSlabs: [String: [Slab]]
+  let parameters: [Parameter]
+  private let handles: [SegmentHandle]
+  private var openGradients: Set<Int> = []
+  /// The first failure of a collective inside a pass, thrown by `endPass`: a layer cannot throw.
+  private var failure: (any Error)?
+  /// Looks at a lane's gradient in place of reducing it, while a non-finite step is being explained.
+  package var inspector: ((_ segment: Int, _ parameter: Int, _ gradient: UnsafeBufferPointer<Float>) -> Void)?
+
+  /// - Precondition: at least as many lanes as ranks.
+  package init<Model>(
+    _ built: Built<Model>, slots: [SlotSpec], granularity: Granularity, options: Options, communicator: Communicator
+  ) {
+    precondition(communicator.size <= options.lanes, "\(communicator.size) ranks for \(options.lanes) lanes")
+    blueprint = built.blueprint
+    parameters = built.parameters
+    handles = built.handles
+    self.options = options
+    self.communicator = communicator
+    self.slots = [.value] + slots
+    let layout = LayoutPlanner.plan(blueprint, ranks: communicator.size, granularity: granularity)
+    self.layout = layout
+    let windows = SegmentWindows(layout: layout, blueprint: blueprint, parameters: parameters)
+    let stage = options.stage
+    values =
+      stage.shardsValues
+      ? ShardedValues(windows, communicator, poisons: options.poisons)
+      : WholeValues(windows, communicator, updatesWhole: !stage.shardsSlots)
+    gradients =
+      stage.shardsGradients
+      ? ShardedGradients(windows, communicator, lanes: options.lanes)
+      : WholeGradients(windows, communicator, lanes: options.lanes, gathersSum: !stage.shardsSlots)
+    slotSlabs = Dictionary(
+      uniqueKeysWithValues: slots.map { slot in
+        (
+          slot.name,
+          layout.runs.map { run in
+            communicator.slab(count: stage.shardsSlots ? run.slice(of: communicator.rank).count : run.length)
+          }
+        )
+      })
+    for handle in handles { handle.keeper = self }
+  }
+
+  /// Whether backward passes compute segments again instead of keeping their activations.
+  package func recompute(_ flag: Bool) {
+    for handle in handles { handle.recomputes = flag }
+  }
+
+  // MARK: Passes
+
+  /// The next lane of this rank begins.
+  package func begin(_ turn: LaneTurn) { gradients.begin(turn) }
+
+  /// A pass is over.
+  /// - Throws: the first failure of a collective inside it.
+  package func endPass(recording: Bool) throws {
+    if !recording { values.endPass() }
+    if let failure { throw failure }
+  }
+
+  // MARK: The state of parameters
+
+  /// The part of a slot's slab that a stretch of this rank's own slice occupies.
+  package func pointer(_ slot: String, _ piece: LayoutPiece) -> UnsafeMutablePointer<Float> {
+    let slice = layout.runs[piece.segment].slice(of: communicator.rank)
+    if slot == SlotSpec.value.name { return values.own(piece.segment).pointer + (piece.offset - slice.lowerBound) }
+    guard let slab = slotSlabs[slot]?[piece.segment] else { preconditionFailure("there is no slot '\(slot)'") }
+    return slab.pointer + (options.stage.shardsSlots ? piece.offset - slice.lowerBound : piece.offset)
+  }
+
+  func slabCount(_ slot: String, _ segment: Int) -> Int { slotSlabs[slot]?[segment].count ?? 0 }
+
+  /// The stretches that this rank owns.
+  package var ownPieces: [LayoutPiece] { layout.pieces(of: communicator.rank, blueprint) }
+
+  /// Whether a parameter has a slot: frozen weights have a value alone.
+  package func has(_ slot: SlotSpec, _ parameter: Int) -> Bool {
+    slot == .value || blueprint.parameters[parameter].isTrainable
+  }
+
+  /// Fills every weight from its initializer, keyed by its name; all other slots start at zero.
+  package func initialize(seed: UInt64) throws {
+    let key = RandomKey(seed: seed).child("weights")
+    for piece in ownPieces {
+      let spec = blueprint.parameters[piece.parameter]
+      spec.initializer.fill(piece.range, of: key.child(spec.name), into: pointer(SlotSpec.value.name, piece))
+    }
+    try share()
+  }
+
+  /// Makes what owners hold known wherever it is held whole: after slots were filled from outside.
+  package func share() throws {
+    if let whole = values as? WholeValues { whole.gather() } else { values.refresh() }
+    if !options.stage.shardsSlots, communicator.size > 1 {
+      for slot in slots.dropFirst() {
+        for (segment, slab) in (slotSlabs[slot.name] ?? []).enumerated() {
+          try communicator.allGather(
+            SlabRange(slab: slab, offset: 0, count: slab.count), boundaries: layout.runs[segment].boundaries,
+            label: "\(slot.name) of \(blueprint.segments[segment].name)"
+          ).wait()
+        }
+      }
+    }
+    try values.settle()
+  }
+
+  /// Calls `body` for every stretch of every trainable parameter that this rank updates.
+  package func forEachUpdated(
+    _ groups: [ParameterGroup], _ body: (ParameterShard) -> Void
+  ) {
+    for segment in layout.runs.indices {
+      let value = values.updated(segment), gradient = gradients.updated(segment)
+      let run = layout.runs[segment]
+      let slice = options.stage.shardsSlots ? run.slice(of: communicator.rank) : 0..<run.length
+      for piece in layout.pieces(in: slice, segment: segment, blueprint)
+      where blueprint.parameters[piece.parameter].isTrainable {
+        let start = piece.offset - slice.lowerBound, count = piece.range.count
+        let slots = Dictionary(
+          uniqueKeysWithValues: slots.dropFirst().compactMap { slot in
+            slotSlabs[slot.name].map {
+              (slot.name, UnsafeMutableBufferPointer(start: $0[segment].pointer + start, count: count))
+            }
+          })
+        body(
+          ParameterShard(
+            spec: blueprint.parameters[piece.parameter], range: piece.range, group: groups[piece.parameter],
+            value: UnsafeMutableBufferPointer(start: value.pointer + start, count: count),
+            gradient: UnsafeMutableBufferPointer(start: gradient.pointer + start, count: count), slots: slots))
+      }
+    }
+  }
+
+  // MARK: The end of a step
+
+  /// Waits until this rank holds its part of the sum over lanes.
+  package func finishGradients() throws { try gradients.finish() }
+
+  /// One double for every chunk of this rank's gradient: its sum of squares, in (segment, parameter, chunk) order.
+  package func gradientSquares() -> [Double] {
+    ChunkedScalars.squares(of: ownPieces) { piece in
+      let slice = layout.runs[piece.segment].slice(of: communicator.rank)
+      return UnsafePointer(gradients.own(piece.segment).pointer + (piece.offset - slice.lowerBound))
+    }
+  }
+
+  /// Applies an update to everything that this rank updates and starts to make gathered values new.
+  package func update(_ optimizer: any Optimizer, groups: [ParameterGroup], at moment: UpdateMoment) {
+    forEachUpdated(groups) { optimizer.update($0, at: moment) }
+    values.refresh()
+  }
+
+  /// Waits until nothing is under way.
+  package func settle() throws { try values.settle() }
+}
+
+extension Store: SegmentKeeper {
+  package func enter(_ segment: Int, _ direction: PassDirection) {
+    do {
+      try values.enter(segment, direction)
+      if direction == .backward, openGradients.insert(segment).inserted { try gradients.enter(segment) }
+    } catch {
+      failure = failure ?? error
+    }
+  }
+
+  package func leave(_ segment: Int, _ direction: PassDirection, recording: Bool) {
+    if direction == .backward, openGradients.remove(segment) != nil {
+      if let inspector {
+        inspect(segment, inspector)
+      } else {
+        gradients.leave(segment)
+      }
+    }
+    values.leave(segment, direction, recording: recording)
+  }
+
+  private func inspect(
+    _ segment: Int, _ inspector: (Int, Int, UnsafeBufferPointer<Float>) -> Void
+  ) {
+    for parameter in blueprint.segments[segment].parameters {
+      guard let target = parameters[parameter].gradient else { continue }
+      if target.isWritten {
+        inspector(segment, parameter, UnsafeBufferPointer(start: target.window.pointer, count: target.window.count))
+      }
+      target.isWritten = false
+    }
+    gradients.discard(segment)
+  }
+}

@@ -1,0 +1,15 @@
+/// What of a weight's state is cut among ranks (Rajbhandari et al. 2020, arXiv:1910.02054).
+public enum ZeroStage: Int, Codable, Sendable, CaseIterable {
+  /// Everything whole on every rank: the baseline.
+  case none = 0
+  /// Optimizer and method slots are shards.
+  case slots = 1
+  /// And gradients are shards: whole for one segment at a time.
+  case gradients = 2
+  /// And values are shards: whole for two segments at a time.
+  case values = 3
+
+  public var shardsSlots: Bool { rawValue >= 1 }
+  public var shardsGradients: Bool { rawValue >= 2 }
+  public var shardsValues: Bool { rawValue >= 3 }
+}

@@ -1,0 +1,62 @@
+package import EspalierComm
+package import EspalierMethods
+package import EspalierNN
+package import EspalierState
+package import EspalierTensor
+
+/// What one rank trains with: its model, store, optimizer and pool, all confined to the rank's thread.
+package final class RankSession {
+  package let run: ResolvedRun
+  package let communicator: Communicator
+  package let pool: Pool
+  package let model: any Model
+  package let store: Store
+  package let optimizer: any Optimizer
+  /// By parameter.
+  package let groups: [ParameterGroup]
+  /// The lanes of this rank, in order.
+  package let turns: [LaneTurn]
+  /// Samples that this rank has put through a training pass.
+  package private(set) var sampleCount = 0
+
+  package init(_ run: ResolvedRun, _ communicator: Communicator) throws {
+    self.run = run
+    self.communicator = communicator
+    guard communicator.size <= run.lanes else {
+      throw RunError(
+        .moreRanksThanLanes, subject: "batch.lanes",
+        reason: "\(communicator.size) ranks cannot share \(run.lanes) lanes: a lane is computed by one rank",
+        remedy: "start at most \(run.lanes) ranks, or write more lanes in a new recipe")
+    }
+    pool = Pool(poisons: run.settings.checks.memory)
+    let built = run.build()
+    model = built.model
+    optimizer = run.optimizer
+    store = Store(
+      built, slots: optimizer.slots, granularity: optimizer.granularity,
+      options: Store.Options(stage: run.stage, lanes: run.lanes, poisons: run.settings.checks.memory),
+      communicator: communicator)
+    store.recompute(run.settings.recompute)
+    groups = store.blueprint.parameters.map { run.settings.group(of: $0) }
+    turns = LaneTurn.turns(
+      of: communicator.rank,
+      in: LaneDealing(lanes: run.lanes, ranks: communicator.size, order: run.stage.laneOrder), order: run.stage.laneOrder)
+  }
+
+  func count(samples: Int) { sampleCount += samples }
+}
+
+extension ZeroStage {
+  /// How lanes are dealt: blocks where whole gradients are summed on the rank, one after the other where they are shards.
+  package var laneOrder: LaneDealing.Order { shardsGradients ? .roundRobin : .contiguous }
+}
+
+extension RunSettings {
+  /// The factors for one parameter: of the first group that matches, else no decay for what is tagged so.
+  package func group(of spec: ParameterSpec) -> ParameterGroup {
+    if let group = groups.first(where: { $0.matches(name: spec.name, tags: spec.tags.map(\.name)) }) {
+      return ParameterGroup(rate: Float(group.rate), decay: Float(group.decay))
+    }
+    return ParameterGroup(decay: spec.tags.contains(.noDecay) ? 0 : 1)
+  }
+}

@@ -1,0 +1,121 @@
+package import EspalierMethods
+package import EspalierNN
+package import EspalierState
+import EspalierTensor
+
+/// A recipe with all that it names opened and checked: the same on every rank, and all that a run needs to begin.
+package struct ResolvedRun: Sendable {
+  package let settings: RunSettings
+  package let data: DataSplits
+  package let optimizer: any Optimizer
+  package let model: any ResolvedModel
+  /// What the model is, without memory.
+  package let blueprint: Blueprint
+  package let schedule: Schedule
+  package let order: EpochOrder
+
+  package var lanes: Int { settings.batch.resolvedLanes }
+  package var stage: ZeroStage { ZeroStage(rawValue: settings.stage) ?? .slots }
+
+  /// Opens the data, checks the model against it, and lays out the schedule.
+  /// - Throws: `SettingsError`, `DataError`, `ModelError`, `OptimizerError` or `RunError`, each a sentence with a remedy.
+  package init(_ settings: RunSettings, catalogue: Catalogue = .standard) throws {
+    self.settings = settings
+    let type = try catalogue.model(settings.model.name)
+    optimizer = try catalogue.optimizer(settings.optimizer)
+    data = try DataCatalogue.open(settings.data, context: catalogue.context(settings.model))
+    let training = data.training
+    model = try catalogue.resolve(type, settings.model, for: DataDescription(training))
+    blueprint = Scope.build { model.make($0) }.blueprint
+    order = EpochOrder(sampleCount: training.sampleCount, seed: settings.seed)
+    let batches = order.batchesPerEpoch(samples: settings.batch.samples, last: settings.batch.last)
+    guard batches > 0 else {
+      throw RunError(
+        .batchLargerThanData, subject: "batch.samples",
+        reason: "\(training.description) has \(training.sampleCount) samples, fewer than one batch of \(settings.batch.samples)",
+        remedy: "choose a smaller batch, a shorter context, or 'batch: { last: keep }'")
+    }
+    schedule = try Schedule(settings, stepsPerEpoch: batches)
+  }
+
+  /// A model of its own for one rank, without memory yet.
+  package func build() -> Built<any Model> { Scope.build { model.make($0) } }
+
+  /// An empty batch of the training set's shape, for a rank without a lane.
+  package func emptyBatch() throws -> Batch { try data.training.batch(of: []) }
+}
+
+/// A model type with its checked configuration.
+package protocol ResolvedModel: Sendable {
+  func make(_ scope: Scope) -> any Model
+  /// Floating-point operations of one sample, forward and backward.
+  func operationsPerSample(_ blueprint: Blueprint) -> Int
+  /// The configuration with every default and everything that the data decided.
+  var configuration: any Settings { get }
+}
+
+private struct Resolved<M: Model>: ResolvedModel {
+  let checked: M.Configuration
+  func make(_ scope: Scope) -> any Model { M(scope, checked) }
+  func operationsPerSample(_ blueprint: Blueprint) -> Int { M.operationsPerSample(checked, blueprint) }
+  var configuration: any Settings { checked }
+}
+
+extension DataDescription {
+  init(_ data: any Dataset) {
+    switch data.inputs {
+    case .tokens(_, _): self.init(classes: data.classCount)
+    case .features(let shape): self.init(classes: data.classCount, features: shape.count)
+    }
+  }
+}
+
+extension Catalogue {
+  /// What may stand at each key of a recipe that names one of several things.
+  package var choices: ChoiceTables {
+    [
+      "model": Dictionary(uniqueKeysWithValues: models.map { ($0.name, Self.configuration(of: $0)) }),
+      "optimizer": Dictionary(uniqueKeysWithValues: optimizers.map { ($0.name, Self.options(of: $0)) }),
+      "data": DataCatalogue.standard,
+    ]
+  }
+
+  private static func configuration<M: Model>(of type: M.Type) -> any Settings.Type { M.Configuration.self }
+  private static func options<O: Optimizer>(of type: O.Type) -> any Settings.Type { O.Options.self }
+
+  fileprivate func model(_ name: String) throws -> any Model.Type {
+    guard let type = models.first(where: { $0.name == name }) else {
+      throw SettingsError(
+        .unknownChoice, subject: "model.\(name)", reason: "unknown model '\(name)'",
+        remedy: NearestName.hint(name, in: models.map { $0.name }))
+    }
+    return type
+  }
+
+  fileprivate func optimizer(_ choice: Choice) throws -> any Optimizer {
+    guard let type = optimizers.first(where: { $0.name == choice.name }) else {
+      throw SettingsError(
+        .unknownChoice, subject: "optimizer.\(choice.name)", reason: "unknown optimizer '\(choice.name)'",
+        remedy: NearestName.hint(choice.name, in: optimizers.map { $0.name }))
+    }
+    func make<O: Optimizer>(_ type: O.Type) throws -> any Optimizer { try O(choice.settings(as: O.Options.self)) }
+    return try make(type)
+  }
+
+  /// The tokens that a model reads at once; 0 for one that has no such option.
+  fileprivate func context(_ choice: Choice) throws -> Int {
+    func read<M: Model>(_ type: M.Type) throws -> Int {
+      let options = try SettingValue(encoding: choice.settings(as: M.Configuration.self))
+      guard case .mapping(let entries) = options, case .number(let context)? = entries["context"] else { return 0 }
+      return Int(context)
+    }
+    return try read(model(choice.name))
+  }
+
+  fileprivate func resolve(_ type: any Model.Type, _ choice: Choice, for data: DataDescription) throws -> any ResolvedModel {
+    func resolve<M: Model>(_ type: M.Type) throws -> any ResolvedModel {
+      Resolved<M>(checked: try M.validated(choice.settings(as: M.Configuration.self), for: data))
+    }
+    return try resolve(type)
+  }
+}

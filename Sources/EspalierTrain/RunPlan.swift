@@ -1,0 +1,86 @@
+import EspalierComm
+import EspalierNN
+package import EspalierState
+import Foundation
+
+/// Memory, traffic and work of a run, from the blueprint alone: what `espalier plan` prints.
+package struct RunPlan: Sendable {
+  package let run: ResolvedRun
+  package let ranks: Int
+  package let layout: Layout
+  package let memory: MemoryPlan
+  package let traffic: TrafficPlan
+
+  /// - Throws: `RunError` where there are more ranks than lanes.
+  package init(_ run: ResolvedRun, ranks: Int) throws {
+    guard ranks >= 1, ranks <= run.lanes else {
+      throw RunError(
+        .moreRanksThanLanes, subject: "batch.lanes",
+        reason: "\(ranks) ranks cannot share \(run.lanes) lanes: a lane is computed by one rank",
+        remedy: "plan 1 to \(run.lanes) ranks, or write more lanes in the recipe")
+    }
+    self.run = run
+    self.ranks = ranks
+    let layout = LayoutPlanner.plan(run.blueprint, ranks: ranks, granularity: run.optimizer.granularity)
+    self.layout = layout
+    memory = MemoryPlan(
+      run.blueprint, layout, stage: run.stage, lanes: run.lanes, slots: run.optimizer.slots)
+    traffic = TrafficPlan(run.blueprint, layout, stage: run.stage, lanes: run.lanes)
+  }
+
+  /// Bytes of all slots that a checkpoint holds, before compression.
+  package var checkpointBytes: Int {
+    run.blueprint.parameters.reduce(0) { $0 + 4 * $1.count * (1 + ($1.isTrainable ? run.optimizer.slots.count : 0)) }
+  }
+
+  /// Ranks that deal the lanes evenly.
+  package var evenRanks: [Int] { (1...run.lanes).filter { run.lanes % $0 == 0 } }
+
+  /// Floating-point operations of the products of one step, over all ranks.
+  package var operationsPerStep: Int {
+    run.model.operationsPerSample(run.blueprint) * run.settings.batch.samples
+  }
+}
+
+/// `RunPlan` for a program.
+package struct RunPlanReport: Codable, Sendable {
+  package struct Rank: Codable, Sendable {
+    package let rank: Int
+    package let bytesBySlot: [String: Int]
+    package let liveBytes: Int
+    package let totalBytes: Int
+    package let bytesSentPerStep: Int
+    package let bytesReceivedPerStep: Int
+  }
+
+  package let model: String
+  package let parameters: Int
+  package let segments: Int
+  package let ranks: Int
+  package let stage: Int
+  package let lanes: Int
+  package let samplesPerStep: Int
+  package let steps: Int
+  package let operationsPerStep: Int
+  package let checkpointBytes: Int
+  package let byRank: [Rank]
+
+  package init(_ plan: RunPlan) {
+    model = plan.run.settings.model.name
+    parameters = plan.run.blueprint.count
+    segments = plan.run.blueprint.segments.count
+    ranks = plan.ranks
+    stage = plan.run.settings.stage
+    lanes = plan.run.lanes
+    samplesPerStep = plan.run.settings.batch.samples
+    steps = plan.run.schedule.stepCount
+    operationsPerStep = plan.operationsPerStep
+    checkpointBytes = plan.checkpointBytes
+    byRank = (0..<plan.ranks).map { rank in
+      let bytes = plan.memory.byRank[rank]
+      return Rank(
+        rank: rank, bytesBySlot: bytes.bySlot, liveBytes: bytes.live, totalBytes: bytes.total,
+        bytesSentPerStep: plan.traffic.bytesSent[rank], bytesReceivedPerStep: plan.traffic.bytesReceived[rank])
+    }
+  }
+}

@@ -1,0 +1,139 @@
+import EspalierComm
+import EspalierMethods
+import EspalierNN
+package import EspalierState
+import EspalierTensor
+
+/// One training step of one rank: its lanes forward and backward, the sum over all lanes, one update.
+///
+/// Reads in the order in which things happen. Every decision is made from numbers that all ranks have gathered, so all ranks
+/// take the same branch.
+package final class TrainingStep {
+  /// What a step computes from.
+  package struct Input {
+    /// Steps done before this one, skipped ones included: keys dropout.
+    package let step: Int
+    /// Updates done before this one.
+    package let updates: Int
+    package let rate: Float
+    /// For each turn of this rank its lane's samples; an empty batch where it has no lane.
+    package let batches: [Batch]
+    /// What this rank tells the others with the step's one small gather.
+    package let note: RankNote
+  }
+
+  /// What all ranks know after a step.
+  package struct Report: Sendable {
+    /// Mean loss over the global batch, in nats per target.
+    package let loss: Double
+    /// Targets that counted.
+    package let weight: Int
+    /// Norm of the mean gradient over all weights, before clipping.
+    package let gradientNorm: Double
+    /// False where loss or gradient were not finite and nothing was updated.
+    package let isFinite: Bool
+    /// By rank.
+    package let notes: [RankNote]
+  }
+
+  private let session: RankSession
+  private let clip: Double
+  private let key: RandomKey
+  private let turns: [LaneTurn]
+  private let pieces: [[LayoutPiece]]
+
+  package init(_ session: RankSession, clip: Double, seed: UInt64) {
+    self.session = session
+    self.clip = clip
+    key = RandomKey(seed: seed).child("step")
+    turns = session.turns
+    let store = session.store
+    pieces = (0..<session.communicator.size).map { store.layout.pieces(of: $0, store.blueprint) }
+  }
+
+  package func run(_ input: Input) throws -> Report {
+    let store = session.store
+    let weight = try globalWeight(of: input.batches)
+
+    var losses: [LaneLoss] = []
+    for (turn, batch) in zip(turns, input.batches) {
+      store.begin(turn)
+      let loss = try pass(batch, step: input.step, weight: weight)
+      if let lane = turn.lane { losses.append(LaneLoss(lane: lane, sum: loss.sum)) }
+    }
+    try store.finishGradients()
+
+    let gathered = try StepExchange.gather(
+      StepExchange(note: input.note, losses: losses, squares: store.gradientSquares()), over: session.communicator)
+    let loss = StepExchange.lossSum(gathered) / Double(max(weight, 1))
+    let norm = ChunkedScalars.inOrder(
+      gathered.map { $0.squares[...] }, pieces, segmentCount: store.layout.runs.count
+    ).reduce(0) { $0 + $1.value }.squareRoot()
+
+    let isFinite = loss.isFinite && norm.isFinite
+    if isFinite {
+      let scale = clip > 0 && norm > clip ? clip / (norm + 1e-6) : 1
+      let moment = UpdateMoment(count: input.updates + 1, rate: input.rate, gradientScale: Float(scale))
+      store.update(session.optimizer, groups: session.groups, at: moment)
+    }
+    return Report(
+      loss: loss, weight: weight, gradientNorm: norm, isFinite: isFinite, notes: gathered.map(\.note))
+  }
+
+  /// Forward and backward of one lane; the gradient is left with the store.
+  private func pass(_ batch: Batch, step: Int, weight: Int) throws -> LossTerm {
+    let tape = Tape(
+      pool: session.pool, mode: .recording, key: key.child(UInt64(step)), samples: batch.samples)
+    let logits = session.model.logits(batch, on: tape)
+    let loss = logits.crossEntropy(targets: batch.targets, ignored: Batch.ignored, weight: max(weight, 1))
+    tape.backward(from: loss.tensor)
+    try session.store.endPass(recording: true)
+    session.count(samples: batch.samples.count)
+    return loss
+  }
+
+  /// The targets of the whole batch that count, known before the backward pass so that every lane divides by it: masks and
+  /// unequal lanes then change nothing.
+  private func globalWeight(of batches: [Batch]) throws -> Int {
+    let own = batches.reduce(0) { $0 + $1.weight }
+    guard session.communicator.size > 1 else { return own }
+    return try session.communicator.allGather([Double(own)], label: "weights of the step").wait()
+      .reduce(0) { $0 + Int($1[0]) }
+  }
+
+  /// Repeats a step whose loss or gradient was not finite, lane by lane and without reducing, and says where it began.
+  ///
+  /// The weights were not updated, so every rank meets the same numbers again.
+  package func explain(_ input: Input) throws -> [NonFinite] {
+    let store = session.store
+    let weight = try globalWeight(of: input.batches)
+    var found: [NonFinite] = []
+    for (turn, batch) in zip(turns, input.batches) {
+      var first: (segment: Int, parameter: Int)?
+      store.inspector = { segment, parameter, gradient in
+        if first == nil, !isFinite(gradient) { first = (segment, parameter) }
+      }
+      store.begin(turn)
+      let loss = try pass(batch, step: input.step, weight: weight)
+      guard let lane = turn.lane, first != nil || !loss.sum.isFinite else { continue }
+      found.append(
+        NonFinite(
+          lane: lane, samples: batch.samples, lossIsFinite: loss.sum.isFinite,
+          segment: first.map { store.blueprint.segments[$0.segment].name } ?? "",
+          parameter: first.map { store.blueprint.parameters[$0.parameter].name } ?? ""))
+    }
+    store.inspector = nil
+    return try session.communicator.gatherValues(found, label: "non-finite step").flatMap { $0 }.sorted { $0.lane < $1.lane }
+  }
+}
+
+/// Where a non-finite number was met in one lane.
+package struct NonFinite: Codable, Sendable, Hashable {
+  package let lane: Int
+  /// Global indices.
+  package let samples: [UInt64]
+  package let lossIsFinite: Bool
+  /// The first segment, in the order of the backward pass, with a gradient that is not finite.
+  package let segment: String
+  package let parameter: String
+}
