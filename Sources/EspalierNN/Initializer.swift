@@ -1,4 +1,4 @@
-import EspalierTensor
+package import EspalierTensor
 
 #if canImport(Glibc)
   import Glibc

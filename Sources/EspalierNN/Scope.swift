@@ -1,5 +1,3 @@
-public import EspalierTensor
-
 /// The path-carrying builder that a model is made with. It allocates nothing: it leaves a blueprint behind.
 ///
 /// Names are written once, at creation, as strings: renaming a Swift property never breaks a checkpoint.

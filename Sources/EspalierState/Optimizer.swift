@@ -10,7 +10,7 @@ public protocol Optimizer: Sendable, SendableMetatype {
   /// - Throws: `OptimizerError` where an option has no meaning.
   init(_ options: Options) throws
   /// The rate at the top of the schedule's shape.
-  var rate: Float { get }
+  var rate: Double { get }
   var slots: [SlotSpec] { get }
   var granularity: Granularity { get }
   /// Updates one stretch of one parameter. Called for every stretch that this rank owns, in any order.
@@ -39,11 +39,11 @@ public struct UpdateMoment: Sendable {
   /// Updates done, this one included: 1 for the first. Skipped steps do not count.
   public let count: Int
   /// The rate of this step.
-  public let rate: Float
+  public let rate: Double
   /// What every gradient is multiplied with: below 1 where the global norm is clipped.
-  public let gradientScale: Float
+  public let gradientScale: Double
 
-  public init(count: Int, rate: Float, gradientScale: Float) {
+  public init(count: Int, rate: Double, gradientScale: Double) {
     self.count = count
     self.rate = rate
     self.gradientScale = gradientScale
@@ -70,10 +70,10 @@ public struct ParameterShard {
 
 /// Factors on rate and decay for some parameters.
 public struct ParameterGroup: Hashable, Codable, Sendable {
-  public var rate: Float
-  public var decay: Float
+  public var rate: Double
+  public var decay: Double
 
-  public init(rate: Float = 1, decay: Float = 1) {
+  public init(rate: Double = 1, decay: Double = 1) {
     self.rate = rate
     self.decay = decay
   }

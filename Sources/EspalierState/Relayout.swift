@@ -1,3 +1,6 @@
+import EspalierNN
+import EspalierTensor
+
 /// Where slots can be read from: a checkpoint, or another store.
 package protocol SlotSource {
   /// The shape of a parameter, or nil where the source has none of that name.

@@ -1,5 +1,5 @@
-package import EspalierComm
 import CKernels
+package import EspalierComm
 import EspalierNN
 
 /// Where gradients are born, how lanes are summed, and where this rank's part of the sum ends up.

@@ -1,5 +1,5 @@
-package import EspalierComm
-import EspalierNN
+import EspalierComm
+package import EspalierNN
 
 /// Bytes of state that a rank holds, by what they are.
 package struct StateBytes: Hashable, Codable, Sendable {

@@ -1,6 +1,6 @@
 package import EspalierComm
 package import EspalierNN
-package import EspalierTensor
+import EspalierTensor
 
 /// The memory of all slots on this rank, under a layout: values, gradients, optimizer slots.
 ///

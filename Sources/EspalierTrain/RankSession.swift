@@ -55,7 +55,7 @@ extension RunSettings {
   /// The factors for one parameter: of the first group that matches, else no decay for what is tagged so.
   package func group(of spec: ParameterSpec) -> ParameterGroup {
     if let group = groups.first(where: { $0.matches(name: spec.name, tags: spec.tags.map(\.name)) }) {
-      return ParameterGroup(rate: Float(group.rate), decay: Float(group.decay))
+      return ParameterGroup(rate: group.rate, decay: group.decay)
     }
     return ParameterGroup(decay: spec.tags.contains(.noDecay) ? 0 : 1)
   }

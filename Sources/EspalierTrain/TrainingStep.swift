@@ -15,7 +15,7 @@ package final class TrainingStep {
     package let step: Int
     /// Updates done before this one.
     package let updates: Int
-    package let rate: Float
+    package let rate: Double
     /// For each turn of this rank its lane's samples; an empty batch where it has no lane.
     package let batches: [Batch]
     /// What this rank tells the others with the step's one small gather.
@@ -73,7 +73,7 @@ package final class TrainingStep {
     let isFinite = loss.isFinite && norm.isFinite
     if isFinite {
       let scale = clip > 0 && norm > clip ? clip / (norm + 1e-6) : 1
-      let moment = UpdateMoment(count: input.updates + 1, rate: input.rate, gradientScale: Float(scale))
+      let moment = UpdateMoment(count: input.updates + 1, rate: input.rate, gradientScale: scale)
       store.update(session.optimizer, groups: session.groups, at: moment)
     }
     return Report(

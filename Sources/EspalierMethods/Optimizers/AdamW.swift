@@ -9,11 +9,11 @@ public import EspalierState
 /// - Loshchilov and Hutter 2019, arXiv:1711.05101; Kingma and Ba 2015, arXiv:1412.6980.
 public struct AdamW: Optimizer {
   public struct Options: Settings {
-    public var rate: Float = 6e-4
-    public var decay: Float = 0.1
-    public var beta1: Float = 0.9
-    public var beta2: Float = 0.95
-    public var epsilon: Float = 1e-8
+    public var rate: Double = 6e-4
+    public var decay: Double = 0.1
+    public var beta1: Double = 0.9
+    public var beta2: Double = 0.95
+    public var epsilon: Double = 1e-8
     public init() {}
 
     public static let fields: [SettingField] = [
@@ -39,23 +39,22 @@ public struct AdamW: Optimizer {
     self.options = options
   }
 
-  public var rate: Float { options.rate }
+  public var rate: Double { options.rate }
   public var slots: [SlotSpec] {
     [SlotSpec("adamw.m", growth: .likeGradient), SlotSpec("adamw.v", growth: .likeSquaredGradient)]
   }
 
   public func update(_ shard: ParameterShard, at moment: UpdateMoment) {
-    let count = Double(moment.count)
     ck_adamw(
       shard.value.baseAddress, shard.gradient.baseAddress, shard.slot("adamw.m").baseAddress,
       shard.slot("adamw.v").baseAddress, shard.value.count, moment.rate * shard.group.rate, options.beta1, options.beta2,
-      options.epsilon, options.decay * shard.group.decay, Float(1 - power(Double(options.beta1), count)),
-      Float(1 - power(Double(options.beta2), count)), moment.gradientScale)
+      options.epsilon, options.decay * shard.group.decay, 1 - power(options.beta1, moment.count),
+      1 - power(options.beta2, moment.count), moment.gradientScale)
   }
 
   /// base^exponent for a whole exponent, by squaring: the same bits with every mathematical library.
-  private func power(_ base: Double, _ exponent: Double) -> Double {
-    var (result, base, exponent) = (1.0, base, Int(exponent))
+  private func power(_ base: Double, _ exponent: Int) -> Double {
+    var (result, base, exponent) = (1.0, base, exponent)
     while exponent > 0 {
       if exponent % 2 == 1 { result *= base }
       base *= base

@@ -8,10 +8,10 @@ public import EspalierState
 /// - Sutskever et al. 2013, PMLR 28(3):1139 (momentum); Loshchilov and Hutter 2019, arXiv:1711.05101 (decoupled decay).
 public struct SGD: Optimizer {
   public struct Options: Settings {
-    public var rate: Float = 0.1
-    public var momentum: Float = 0.9
+    public var rate: Double = 0.1
+    public var momentum: Double = 0.9
     public var nesterov = false
-    public var decay: Float = 0
+    public var decay: Double = 0
     public init() {}
 
     public static let fields: [SettingField] = [
@@ -35,7 +35,7 @@ public struct SGD: Optimizer {
     self.options = options
   }
 
-  public var rate: Float { options.rate }
+  public var rate: Double { options.rate }
   public var slots: [SlotSpec] { [SlotSpec("sgd.momentum", growth: .likeGradient)] }
 
   public func update(_ shard: ParameterShard, at moment: UpdateMoment) {
