@@ -1,0 +1,66 @@
+package import EspalierComm
+import EspalierNN
+import EspalierTensor
+
+/// The state of a store as others know it: tensors and slots by name, whatever the layout.
+extension Store {
+  /// In the order of the blueprint.
+  package var tensorRecords: [TensorRecord] {
+    blueprint.parameters.map { TensorRecord(name: $0.name, shape: $0.shape.dimensions, trainable: $0.isTrainable) }
+  }
+
+  /// The slot names of each tensor.
+  package var slotNames: [[String]] {
+    blueprint.parameters.indices.map { parameter in slots.filter { has($0, parameter) }.map(\.name) }
+  }
+
+  /// A private copy of what this rank owns.
+  package func snapshot() -> Snapshot {
+    let pieces = ownPieces.flatMap { piece in
+      slots.filter { has($0, piece.parameter) }.map { slot in
+        StatePiece(
+          tensor: piece.parameter, slot: slot.name, range: piece.range, source: UnsafePointer(pointer(slot.name, piece)))
+      }
+    }
+    return Snapshot(tensors: tensorRecords, pieces: pieces)
+  }
+
+  /// The digest of every slot of every tensor, summed over ranks: the same for every layout. Collective.
+  package func digests() throws -> StateDigests {
+    var own: [String: Digest] = [:]
+    for piece in ownPieces {
+      let name = blueprint.parameters[piece.parameter].name
+      for slot in slots where has(slot, piece.parameter) {
+        own["\(name)/\(slot.name)", default: .zero] += Digest(
+          parameter: name, slot: slot.name, firstIndex: piece.range.lowerBound,
+          elements: UnsafeBufferPointer(start: pointer(slot.name, piece), count: piece.range.count))
+      }
+    }
+    let lines = own.map { "\($0.key) \($0.value)" }.joined(separator: "\n")
+    var sums: [String: Digest] = [:]
+    for bytes in try communicator.allGather(bytes: Array(lines.utf8), label: "digests").wait() {
+      for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+        guard let space = line.lastIndex(of: " "), let digest = Digest(String(line[line.index(after: space)...])) else {
+          continue
+        }
+        sums[String(line[..<space]), default: .zero] += digest
+      }
+    }
+    let names = blueprint.parameters.enumerated().flatMap { index, spec in
+      slots.filter { has($0, index) }.map { "\(spec.name)/\($0.name)" }
+    }
+    return StateDigests(slots: names.map { ($0, sums[$0] ?? .zero) })
+  }
+}
+
+/// The digest of every slot, in the order of the tensors, and their sum.
+package struct StateDigests: Sendable {
+  package let slots: [(name: String, digest: Digest)]
+
+  package init(slots: [(name: String, digest: Digest)]) { self.slots = slots }
+
+  package var total: Digest { slots.reduce(.zero) { $0 + $1.digest } }
+
+  /// One line a slot and `total HEX`: what `espalier digest` prints.
+  package var lines: [String] { slots.map { "\($0.name) \($0.digest)" } + ["total \(total)"] }
+}

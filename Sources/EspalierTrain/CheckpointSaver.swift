@@ -1,0 +1,127 @@
+package import EspalierComm
+package import EspalierState
+
+/// Saves while training goes on: a copy is taken at once, written by a thread of its own, and committed by rank 0 when every
+/// rank has told that its shard is on disk. Training waits only if the save before is unfinished.
+///
+/// Every method that is marked collective is called by all ranks at the same step.
+package final class CheckpointSaver {
+  /// What became of a save, the same on every rank.
+  package struct Outcome: Codable, Sendable {
+    package let step: Int
+    /// The folder of the checkpoint; empty where the save failed.
+    package let path: String
+    /// Why it failed; empty where it did not.
+    package let failure: String
+    package let notes: [String]
+    package let rawBytes: Int
+    package let storedBytes: Int
+    /// From the copy to the commit.
+    package let seconds: Double
+  }
+
+  private struct Running {
+    let plan: CheckpointPlan
+    let started: ContinuousClock.Instant
+    let result: Monitor<Result<ShardSummary, any Error>?>
+    let thread: DedicatedThread
+  }
+
+  private let communicator: Communicator
+  private let directory: CheckpointDirectory
+  private let retention: Retention
+  private let compression: Compression
+  private var running: Running?
+
+  package init(
+    _ communicator: Communicator, directory: CheckpointDirectory, retention: Retention, compression: Compression
+  ) {
+    self.communicator = communicator
+    self.directory = directory
+    self.retention = retention
+    self.compression = compression
+  }
+
+  /// How far this rank is, for the step's exchange.
+  package var note: RankNote.Save {
+    guard let running else { return .none }
+    return switch running.result.read({ $0 }) {
+    case nil: .writing
+    case .success: .written
+    case .failure: .failed
+    }
+  }
+
+  /// Copies the state and starts to write it. Collective.
+  /// - Returns: the outcome of the save before, if it was still under way and had to be waited for.
+  package func begin(_ store: Store, _ state: TrainingState, world: CheckpointWorld) throws -> Outcome? {
+    let before = try finish()
+    let started = ContinuousClock().now
+    try store.settle()
+    let prepared = try communicator.decide("a save begins") {
+      let saveID = SaveID.random()
+      return [saveID.description, try directory.prepare(saveID).path]
+    }
+    guard let saveID = SaveID(prepared[0]) else { preconditionFailure("rank 0 sent no save id") }
+    let plan = CheckpointPlan(
+      saveID: saveID, step: state.step, tensors: store.tensorRecords, slots: store.slotNames,
+      state: try state.encoded(), world: world)
+    let snapshot = store.snapshot()
+    let result = Monitor<Result<ShardSummary, any Error>?>(nil)
+    let (rank, path, compression) = (communicator.rank, prepared[1], compression)
+    let thread = DedicatedThread(named: "writer \(rank)", stackBytes: 1 << 20) {
+      let written = Result {
+        try ShardWriter.write(
+          snapshot, to: path, rank: rank, world: world, saveID: saveID, compression: compression)
+      }
+      result.update { $0 = written }
+    }
+    running = Running(plan: plan, started: started, result: result, thread: thread)
+    return before
+  }
+
+  /// Commits the save under way if every rank has written its part. Collective.
+  /// - Parameter notes: of all ranks, from the step's exchange.
+  package func advance(_ notes: [RankNote]) throws -> Outcome? {
+    guard running != nil, notes.allSatisfy({ $0.save == .written || $0.save == .failed }) else { return nil }
+    return try finish()
+  }
+
+  /// Waits for the save under way and commits it. Collective.
+  package func finish() throws -> Outcome? {
+    guard let running else { return nil }
+    self.running = nil
+    let result = running.result.wait { $0 } ?? .failure(CancellationError())
+    var part = WrittenPart(summary: [], failure: "")
+    switch result {
+    case .success(let summary): part.summary = [summary]
+    case .failure(let error): part.failure = "rank \(communicator.rank): \(error)"
+    }
+    let parts = try communicator.gatherValues(part, label: "shards of step \(running.plan.step)")
+    return try communicator.decide("commit of step \(running.plan.step)") { commit(running, parts) }
+  }
+
+  private func commit(_ running: Running, _ parts: [WrittenPart]) -> Outcome {
+    let summaries = parts.flatMap(\.summary)
+    var failure = parts.map(\.failure).first { !$0.isEmpty } ?? ""
+    var path = "", notes: [String] = []
+    if failure.isEmpty {
+      do {
+        let committed = try directory.commit(running.plan, summaries: summaries, retention: retention)
+        path = committed.path
+        notes = committed.notes.map { "\($0)" }
+      } catch { failure = "\(error)" }
+    }
+    let elapsed = running.started.duration(to: ContinuousClock().now)
+    return Outcome(
+      step: running.plan.step, path: path, failure: failure, notes: notes,
+      rawBytes: summaries.reduce(0) { $0 + $1.rawBytes }, storedBytes: summaries.reduce(0) { $0 + $1.storedBytes },
+      seconds: elapsed / .seconds(1))
+  }
+}
+
+/// What one rank reports of its shard: the summary, or why there is none.
+private struct WrittenPart: Codable, Sendable {
+  var summary: [ShardSummary]
+  var failure: String
+}

@@ -1,0 +1,68 @@
+package import EspalierState
+import Foundation
+
+/// All that a checkpoint holds besides slots: where the run stands, and how it came there.
+package struct TrainingState: Codable, Sendable {
+  package var runID: String
+  package var cursor: ScheduleCursor
+  /// Where the next batch begins: samples since the beginning of the run.
+  package var position: UInt64
+  /// Updates done; skipped steps are not among them.
+  package var updates: Int
+  /// Targets that were learned from.
+  package var targets: Int
+  /// Steps in a row that were skipped because they were not finite.
+  package var skippedInRow: Int
+  /// The resolved settings as canonical JSON.
+  package var settings: String
+  /// Of the data, in hexadecimal.
+  package var dataHash: String
+  package var lineage: [LineageEntry]
+
+  /// The state of a run that begins.
+  package init(settings: String, dataHash: String, lineage: [LineageEntry]) {
+    runID = UUID().uuidString.lowercased()
+    cursor = ScheduleCursor()
+    position = 0
+    updates = 0
+    targets = 0
+    skippedInRow = 0
+    self.settings = settings
+    self.dataHash = dataHash
+    self.lineage = lineage
+  }
+
+  /// Steps done.
+  package var step: Int { cursor.completed }
+
+  package func encoded() throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    return Array(try encoder.encode(self))
+  }
+
+  /// - Throws: `RunError` for a state that this build cannot read.
+  package init(from checkpoint: CheckpointReader) throws {
+    do { self = try JSONDecoder().decode(TrainingState.self, from: Data(checkpoint.state)) } catch {
+      throw RunError(
+        .resumeRefused, subject: checkpoint.path, reason: "its training state cannot be read (\(error))",
+        remedy: "use the build that wrote it")
+    }
+  }
+}
+
+/// One event in the history of a run.
+package struct LineageEntry: Codable, Sendable, Hashable {
+  package enum Event: String, Codable, Sendable { case start, resume }
+
+  package let event: Event
+  /// Steps done before it.
+  package let step: Int
+  package let ranks: Int
+  package let stage: Int
+  package let transport: String
+  /// Kernel level and BLAS core: outside of one level bits are not promised.
+  package let kernels: String
+  /// What was changed in the settings: "schedule.0.train.steps: 400 → 600".
+  package let changes: [String]
+}
