@@ -1,0 +1,207 @@
+/// How many checkpoints a run keeps.
+package enum Retention: Sendable, Equatable {
+  case all
+  /// The newest so many (at least 1) that can be opened.
+  case last(Int)
+}
+
+/// A folder in which a save can be written.
+package struct PreparedSave: Sendable {
+  package let saveID: SaveID
+  /// What `ShardWriter.write` takes, on every rank.
+  package let path: String
+  /// What is left of earlier saves and could not be removed; harmless, tried again at the next.
+  package let notes: [CheckpointError]
+}
+
+package struct CommittedCheckpoint: Sendable {
+  package let step: Int
+  package let path: String
+  /// The names of those removed.
+  package let retired: [String]
+  /// What failed after the checkpoint was safe: the advisory LATEST, or the removal of old ones.
+  package let notes: [CheckpointError]
+}
+
+package struct RefusedCheckpoint: Sendable {
+  package let name: String
+  package let problems: [CheckpointError]
+}
+
+/// RUN/checkpoints: where saves appear whole or not at all. Used by rank 0 alone; docs/checkpoint-format.md has the protocol.
+package struct CheckpointDirectory: Sendable {
+  package struct Entry: Sendable, Equatable {
+    package let name: String
+    package let step: Int
+    package let path: String
+  }
+
+  package let run: String
+  /// RUN/checkpoints
+  package let path: String
+  let fileSystem: FileSystem
+
+  package init(run: String, fileSystem: FileSystem = .real) {
+    self.run = run
+    path = run + "/checkpoints"
+    self.fileSystem = fileSystem
+  }
+
+  /// Claims the run for this process; refused if another trainer lives on it.
+  package func lock(breakLock: Bool = false) throws -> RunLock {
+    try fileSystem.ensureDirectory(run)
+    return try RunLock(run: run, breakLock: breakLock, fileSystem: fileSystem)
+  }
+
+  // MARK: Finding
+
+  /// The finished checkpoints in the order of their steps, valid or not.
+  package func list() throws -> [Entry] {
+    guard try fileSystem.kind(path) == .directory else { return [] }
+    return try fileSystem.list(path).compactMap { name -> Entry? in
+      guard let step = CheckpointName.step(of: name) else { return nil }
+      let entry = "\(path)/\(name)"
+      guard try fileSystem.kind(entry) == .directory else { return nil }
+      return Entry(name: name, step: step, path: entry)
+    }.sorted { $0.step < $1.step }
+  }
+
+  /// The newest checkpoint without a fault, and the newer ones that were refused, newest first.
+  ///
+  /// - Parameter full: decode every chunk, as a resume must: a flipped byte inside a chunk is found in no other way.
+  package func newestValid(full: Bool = true) throws -> (reader: CheckpointReader?, refused: [RefusedCheckpoint]) {
+    var refused: [RefusedCheckpoint] = []
+    for entry in try list().reversed() {
+      do {
+        let reader = try CheckpointReader(entry.path, fileSystem: fileSystem)
+        let problems = reader.verify(full: full)
+        if problems.isEmpty { return (reader, refused) }
+        refused.append(RefusedCheckpoint(name: entry.name, problems: problems))
+      } catch let error as CheckpointError {
+        refused.append(RefusedCheckpoint(name: entry.name, problems: [error]))
+      }
+    }
+    return (nil, refused)
+  }
+
+  // MARK: Saving
+
+  /// Removes what unfinished saves and deletions have left. Nobody else may be saving: hold the lock.
+  package func cleanUp() -> [CheckpointError] {
+    var notes: [CheckpointError] = []
+    do {
+      guard try fileSystem.kind(path) == .directory else { return [] }
+      for name in try fileSystem.list(path)
+      where name.hasPrefix(CheckpointName.temporaryPrefix) || name.hasPrefix(CheckpointName.trashPrefix) {
+        do { try fileSystem.removeTree("\(path)/\(name)") } catch let error as CheckpointError { notes.append(error) }
+      }
+    } catch { notes.append(Self.wrapped(error, path)) }
+    return notes
+  }
+
+  /// Makes the folder of a save, after removing what earlier ones have left.
+  package func prepare(_ saveID: SaveID) throws -> PreparedSave {
+    try fileSystem.ensureDirectory(run)
+    try fileSystem.ensureDirectory(path)
+    let notes = cleanUp()
+    let folder = "\(path)/\(CheckpointName.temporary(saveID))"
+    try fileSystem.makeDirectory(folder)
+    try fileSystem.makeDirectory("\(folder)/\(CheckpointFormat.shardFolder)")
+    try fileSystem.syncDirectory(folder)
+    try fileSystem.syncDirectory(path)
+    try fileSystem.syncDirectory(run)
+    return PreparedSave(saveID: saveID, path: folder, notes: notes)
+  }
+
+  /// Makes a prepared save a checkpoint, when every rank's shard is written, and then retires old ones.
+  ///
+  /// - Throws: `CheckpointError`; what was committed before is untouched.
+  package func commit(
+    _ plan: CheckpointPlan, summaries: [ShardSummary], retention: Retention = .all
+  ) throws -> CommittedCheckpoint {
+    let folder = "\(path)/\(CheckpointName.temporary(plan.saveID))"
+    let manifestPath = "\(folder)/\(CheckpointFormat.manifestFile)"
+    let manifest = try Manifest(plan: plan, summaries: summaries, created: timestamp(), file: manifestPath)
+    let bytes = manifest.json.canonical
+    guard bytes.count <= CheckpointFormat.maximumManifestBytes else {
+      throw CheckpointError(
+        .manifestTooLarge, file: manifestPath, reason: "it would have \(bytes.count) bytes",
+        remedy: "save from fewer ranks or keep less in the state")
+    }
+    try fileSystem.replace(manifestPath, with: bytes)
+    try fileSystem.replace(
+      "\(folder)/\(CheckpointFormat.commitFile)", with: CommitRecord(manifest: manifest, bytes: bytes).encoded)
+    try fileSystem.syncDirectory(folder)
+    // What cannot be opened must not become the newest checkpoint.
+    let written = try CheckpointReader(folder: folder, step: plan.step, fileSystem: fileSystem)
+
+    let final = "\(path)/\(CheckpointName.of(step: plan.step))"
+    try publish(folder, as: final, written)
+    try fileSystem.syncDirectory(path)
+
+    var notes: [CheckpointError] = []
+    do { try fileSystem.replace("\(path)/LATEST", with: Array("\(CheckpointName.of(step: plan.step))\n".utf8)) } catch {
+      notes.append(Self.wrapped(error, "\(path)/LATEST"))
+    }
+    let (retired, failures) = retire(retention, justCommitted: plan.step)
+    return CommittedCheckpoint(step: plan.step, path: final, retired: retired, notes: notes + failures)
+  }
+
+  /// Renames a finished save to its final name. A faulty checkpoint of the same step gives way; a good one with the same
+  /// state makes this save superfluous; a good one with another state stays, and the save fails.
+  private func publish(_ folder: String, as final: String, _ written: CheckpointReader) throws {
+    do { return try fileSystem.renameDirectory(folder, to: final) } catch let error as CheckpointError
+      where error.kind == .alreadyExists
+    {
+      if let existing = try? CheckpointReader(final, fileSystem: fileSystem), existing.verify(full: true).isEmpty {
+        guard existing.digest == written.digest, existing.state == written.state else {
+          throw CheckpointError(
+            .alreadyExists, file: final, reason: "there is a good checkpoint of this step with another state",
+            remedy: "move it away, or save to another run directory")
+        }
+        return
+      }
+    }
+    let name = CheckpointName.of(step: written.step)
+    try fileSystem.rename(final, to: "\(path)/\(CheckpointName.trash(of: name))")
+    try fileSystem.renameDirectory(folder, to: final)
+  }
+
+  // MARK: Retiring
+
+  /// Removes what the retention does not keep: never the checkpoint just made, nor any while fewer good ones are newer than
+  /// the retention asks for. Faulty ones do not count, and go only when they are older than all that are kept.
+  private func retire(_ retention: Retention, justCommitted: Int) -> (retired: [String], notes: [CheckpointError]) {
+    guard case .last(let count) = retention else { return ([], []) }
+    var retired: [String] = []
+    var notes: [CheckpointError] = []
+    do {
+      var kept = 0
+      for entry in try list().reversed() {
+        if kept < max(count, 1) {
+          if (try? CheckpointReader(entry.path, fileSystem: fileSystem)) != nil { kept += 1 }
+          continue
+        }
+        guard entry.step != justCommitted else { continue }
+        do {
+          try remove(entry)
+          retired.append(entry.name)
+        } catch { notes.append(Self.wrapped(error, entry.path)) }
+      }
+    } catch { notes.append(Self.wrapped(error, path)) }
+    return (retired, notes)
+  }
+
+  /// Takes a checkpoint out of sight, durably, before touching what is in it; and then the marker first.
+  private func remove(_ entry: Entry) throws {
+    let trash = "\(path)/\(CheckpointName.trash(of: entry.name))"
+    try fileSystem.rename(entry.path, to: trash)
+    try fileSystem.syncDirectory(path)
+    try fileSystem.removeTree(trash, first: [CheckpointFormat.commitFile, CheckpointFormat.manifestFile])
+  }
+
+  private static func wrapped(_ error: any Error, _ file: String) -> CheckpointError {
+    error as? CheckpointError
+      ?? CheckpointError(.inputOutput, file: file, reason: "\(error)", remedy: "check the file system")
+  }
+}

@@ -1,0 +1,287 @@
+internal import Glibc
+
+/// Every call that checkpoints make to the file system.
+///
+/// `gate` is asked before each call and may return an `errno` to fail with instead of calling; 0 goes ahead. That is how
+/// tests make the k-th call of a save fail, or all from the k-th on, as a killed process would.
+package struct FileSystem: Sendable {
+  package enum Call: String, Sendable {
+    case open, create, read, write, sync, makeDirectory, list, status, rename, removeFile, removeDirectory, lock
+    case truncate
+  }
+  package typealias Gate = @Sendable (_ call: Call, _ path: String) -> Int32
+
+  package enum Kind: Sendable { case missing, regular, directory, other }
+
+  package static let real = FileSystem()
+
+  private let gate: Gate?
+
+  package init(gate: Gate? = nil) { self.gate = gate }
+
+  // MARK: Opening
+
+  /// A folder that the user named; symbolic links on the way are followed.
+  func openDirectory(_ path: String) throws -> OpenFile {
+    try open(.open, path) { Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+  }
+
+  /// A folder inside `parent`; a symbolic link is refused.
+  func openDirectory(_ name: String, in parent: OpenFile) throws -> OpenFile {
+    let path = parent.path + "/" + name
+    return try open(.open, path) {
+      openat(parent.descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    }
+  }
+
+  /// A regular file inside `parent` and its length; anything else is refused, and never waited for (a pipe).
+  func openFile(_ name: String, in parent: OpenFile) throws -> (file: OpenFile, length: Int) {
+    let path = parent.path + "/" + name
+    let file = try open(.open, path) { openat(parent.descriptor, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) }
+    var status = stat()
+    try check(.status, path) { fstat(file.descriptor, &status) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw CheckpointError(
+        .notRegularFile, file: path, reason: "it is not a regular file", remedy: CheckpointError.damagedRemedy)
+    }
+    return (file, Int(status.st_size))
+  }
+
+  /// A new file, for writing; fails if there is one.
+  func create(_ path: String) throws -> OpenFile {
+    try open(.create, path) { Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644) }
+  }
+
+  /// A file to lock and rewrite, made if there is none.
+  func openOrCreate(_ path: String) throws -> OpenFile {
+    try open(.create, path) { Glibc.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o644) }
+  }
+
+  // MARK: Bytes
+
+  /// Fills `buffer` from `offset`; a file that ends before is `truncated`.
+  func read(_ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws {
+    var done = 0
+    while done < buffer.count {
+      try ask(.read, file.path)
+      let count = pread(
+        file.descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw failure(.read, file.path, errno)
+      }
+      guard count > 0 else {
+        throw CheckpointError.damaged(
+          .truncated, file: file.path, "it ends at byte \(offset + done), \(buffer.count - done) bytes too early")
+      }
+      done += count
+    }
+  }
+
+  func readAll(_ file: OpenFile, length: Int) throws -> [UInt8] {
+    try [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
+      try read(
+        file, into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<length]), at: 0)
+      count = length
+    }
+  }
+
+  /// Appends all of `bytes`.
+  func write(_ file: OpenFile, _ bytes: UnsafeRawBufferPointer) throws {
+    var done = 0
+    while done < bytes.count {
+      try ask(.write, file.path)
+      let count = Glibc.write(file.descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done)
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw failure(.write, file.path, errno)
+      }
+      done += count
+    }
+  }
+
+  /// Returns when the file or folder is on stable storage. Nothing can be lost by closing it afterwards.
+  func sync(_ file: OpenFile) throws {
+    try check(.sync, file.path) { fsync(file.descriptor) }
+  }
+
+  func syncDirectory(_ path: String) throws { try sync(openDirectory(path)) }
+
+  /// Writes a small file so that `path` names either what it named before or all of `bytes`.
+  func replace(_ path: String, with bytes: [UInt8]) throws {
+    let temporary = path + ".tmp"
+    if try kind(temporary) != .missing { try removeFile(temporary) }
+    let file = try create(temporary)
+    try bytes.withUnsafeBytes { try write(file, $0) }
+    try sync(file)
+    try rename(temporary, to: path)
+  }
+
+  func truncate(_ file: OpenFile) throws {
+    try check(.truncate, file.path) { ftruncate(file.descriptor, 0) }
+  }
+
+  // MARK: Names
+
+  func makeDirectory(_ path: String) throws {
+    try check(.makeDirectory, path) { mkdir(path, 0o755) }
+  }
+
+  /// Makes the folder unless there is one.
+  func ensureDirectory(_ path: String) throws {
+    do { try makeDirectory(path) } catch let error as CheckpointError where error.kind == .alreadyExists {}
+  }
+
+  /// The names in a folder, without "." and "..", in no particular order.
+  func list(_ path: String) throws -> [String] {
+    try ask(.list, path)
+    guard let stream = opendir(path) else { throw failure(.list, path, errno) }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while true {
+      errno = 0
+      guard let entry = readdir(stream) else {
+        if errno != 0 { throw failure(.list, path, errno) }
+        return names
+      }
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+  }
+
+  /// What `path` is, not following a symbolic link.
+  func kind(_ path: String) throws -> Kind {
+    try ask(.status, path)
+    var status = stat()
+    guard lstat(path, &status) == 0 else {
+      if errno == ENOENT { return .missing }
+      throw failure(.status, path, errno)
+    }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: return .regular
+    case S_IFDIR: return .directory
+    default: return .other
+    }
+  }
+
+  func rename(_ path: String, to new: String) throws {
+    try check(.rename, path) { Glibc.rename(path, new) }
+  }
+
+  /// Renames a folder; `alreadyExists` if there is anything at `new`.
+  func renameDirectory(_ path: String, to new: String) throws {
+    try ask(.rename, path)
+    if let renameNoReplace {
+      guard renameNoReplace(AT_FDCWD, path, AT_FDCWD, new, 1) != 0 else { return }
+      guard errno == EINVAL || errno == ENOSYS else { throw failure(.rename, new, errno) }
+    }
+    // NFS and a few others do not know the flag. Plain rename never replaces a folder that holds anything.
+    guard try kind(new) == .missing else { throw failure(.rename, new, EEXIST) }
+    try rename(path, to: new)
+  }
+
+  func removeFile(_ path: String) throws {
+    try check(.removeFile, path) { unlink(path) }
+  }
+
+  /// Removes a folder and all in it, `first` before everything else; never follows a symbolic link.
+  func removeTree(_ path: String, first: [String] = []) throws {
+    let names = try list(path)
+    for name in first.filter(names.contains) + names.filter({ !first.contains($0) }) {
+      let child = path + "/" + name
+      if try kind(child) == .directory { try removeTree(child) } else { try removeFile(child) }
+    }
+    try check(.removeDirectory, path) { rmdir(path) }
+  }
+
+  // MARK: Locks
+
+  /// Takes the lock of an open file without waiting; false if another open file holds it.
+  func tryLock(_ file: OpenFile) throws -> Bool {
+    try ask(.lock, file.path)
+    if flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+    if errno == EWOULDBLOCK { return false }
+    // A file system without locks: host and pid in the file must do.
+    if errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP || errno == EINVAL { return true }
+    throw failure(.lock, file.path, errno)
+  }
+
+  /// Whether `path` still names the file that is open.
+  func isCurrent(_ file: OpenFile) throws -> Bool {
+    try ask(.status, file.path)
+    var opened = stat()
+    var named = stat()
+    return fstat(file.descriptor, &opened) == 0 && lstat(file.path, &named) == 0
+      && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev
+  }
+
+  func length(_ file: OpenFile) throws -> Int {
+    var status = stat()
+    try check(.status, file.path) { fstat(file.descriptor, &status) }
+    return Int(status.st_size)
+  }
+
+  // MARK: Failing
+
+  private func ask(_ call: Call, _ path: String) throws {
+    if let code = gate?(call, path), code != 0 { throw failure(call, path, code) }
+  }
+
+  private func check(_ call: Call, _ path: String, _ body: () -> Int32) throws {
+    try ask(call, path)
+    while body() != 0 {
+      if errno == EINTR { continue }
+      throw failure(call, path, errno)
+    }
+  }
+
+  private func open(_ call: Call, _ path: String, _ body: () -> Int32) throws -> OpenFile {
+    try ask(call, path)
+    while true {
+      let descriptor = body()
+      if descriptor >= 0 { return OpenFile(descriptor: descriptor, path: path) }
+      if errno != EINTR { throw failure(call, path, errno) }
+    }
+  }
+
+  private func failure(_ call: Call, _ path: String, _ code: Int32) -> CheckpointError {
+    let kind: CheckpointError.Kind
+    let remedy: String
+    switch code {
+    case ENOSPC, EDQUOT, EFBIG: (kind, remedy) = (.diskFull, "free some space; the next save will try again")
+    case EACCES, EPERM, EROFS: (kind, remedy) = (.permissionDenied, "make it accessible to this user")
+    case ENOENT: (kind, remedy) = (.missing, "check the path, or use another checkpoint")
+    case EEXIST, ENOTEMPTY: (kind, remedy) = (.alreadyExists, "move it away")
+    case ELOOP: (kind, remedy) = (.symbolicLink, "put the file itself there: links inside a checkpoint are refused")
+    case ENOTDIR: (kind, remedy) = (.notDirectory, "check the path")
+    default: (kind, remedy) = (.inputOutput, "check the file system")
+    }
+    let text = String(cString: strerror(code))
+    return CheckpointError(
+      kind, file: path, reason: "\(call.rawValue) failed: \(text)", remedy: remedy, errorNumber: code)
+  }
+}
+
+/// `renameat2`, whose last argument is 1 for RENAME_NOREPLACE. Looked up by name, since Swift's view of glibc leaves out what
+/// needs _GNU_SOURCE; nil where the C library has none.
+private let renameNoReplace:
+  (@convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32)? =
+    dlsym(nil, "renameat2").map {
+      unsafeBitCast(
+        $0, to: (@convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32).self)
+    }
+
+/// An open file or folder; closed with its last reference.
+final class OpenFile: Sendable {
+  let descriptor: Int32
+  let path: String
+
+  init(descriptor: Int32, path: String) {
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  deinit { _ = Glibc.close(descriptor) }
+}
