@@ -1,0 +1,215 @@
+public import EspalierNN
+
+/// When and how the validation set is measured.
+public struct EvaluateSettings: CheckedSettings {
+  public var every = 100
+  public var batch = 32
+  public var batches = 0
+
+  public init() {}
+
+  public static let fields = [
+    SettingField(
+      "every", unit: "steps, 0 = at the end only",
+      "How often the validation set is measured; always after the last step."),
+    SettingField(
+      "batch", unit: "samples",
+      "Samples of one evaluation batch; it belongs to the result, for sums follow the batches."),
+    SettingField("batches", unit: "batches, 0 = all", "How many batches are measured, from the first."),
+  ]
+
+  public static let limits: [String: SettingLimit] = [
+    "every": .notNegative, "batch": .positive, "batches": .notNegative,
+  ]
+}
+
+/// When and how checkpoints are written.
+public struct SaveSettings: CheckedSettings {
+  public enum Compression: String, Codable, Sendable, CaseIterable { case auto, none, fast, small }
+  public enum OnFailure: String, Codable, Sendable, CaseIterable { case warn, stop }
+
+  public var every = 100
+  public var keep = 3
+  public var compression = Compression.auto
+  public var onFailure = OnFailure.warn
+
+  public init() {}
+
+  public static let fields = [
+    SettingField(
+      "every", unit: "steps, 0 = at the end only", "How often a checkpoint is written; always after the last step."),
+    SettingField("keep", unit: "checkpoints", "How many of the newest checkpoints stay."),
+    SettingField(
+      "compression", unit: "auto | none | fast | small",
+      "How hard shards are compressed; auto leaves chunks that do not shrink as they are."),
+    SettingField(
+      "onFailure", unit: "warn | stop", "What a failed save does; the checkpoint before it stays either way."),
+  ]
+
+  public static let limits: [String: SettingLimit] = ["every": .notNegative, "keep": .positive]
+}
+
+/// How often the run reports.
+public struct LogSettings: CheckedSettings {
+  public var every = 1
+  public var console = 10.0
+
+  public init() {}
+
+  public static let fields = [
+    SettingField("every", unit: "steps", "How often metrics.jsonl has a line for a step."),
+    SettingField(
+      "console", unit: "seconds", "The least time between two lines of progress where the output is no terminal."),
+  ]
+
+  public static let limits: [String: SettingLimit] = ["every": .positive, "console": .notNegative]
+}
+
+/// Checks that cost time and find mistakes of the program.
+public struct CheckSettings: Settings {
+  public var memory = false
+  public var collectives = false
+
+  public init() {}
+
+  public static let fields = [
+    SettingField("memory", unit: "true | false", "Fills released weights and returned buffers with poison."),
+    SettingField(
+      "collectives", unit: "true | false",
+      "Compares every collective's kind, label and boundaries on all ranks before it runs."),
+  ]
+}
+
+/// Where the first weights come from, when not from the seed.
+public struct StartSettings: CheckedSettings {
+  public var from = ""
+  public var slots = ["value"]
+
+  public init() {}
+
+  public static let fields = [
+    SettingField("from", unit: "path, empty = the seed", "A checkpoint, whose weights begin a new run at step 0."),
+    SettingField(
+      "slots", unit: "list of slots", "Which slots of the checkpoint are taken; the others begin as in a new run."),
+  ]
+
+  public func problems() -> [SettingProblem] {
+    !from.isEmpty && !slots.contains("value")
+      ? [
+        SettingProblem(
+          "slots", "start.from names a checkpoint, but start.slots leaves out 'value', its weights",
+          remedy: "write start.slots: [value]")
+      ] : []
+  }
+}
+
+/// What happens after steps whose gradient is infinite or not a number.
+public struct NonFiniteSettings: CheckedSettings {
+  public var limit = 10
+
+  public init() {}
+
+  public static let fields = [
+    SettingField("limit", unit: "steps", "Such steps are left out on all ranks alike; this many in a row stop the run.")
+  ]
+
+  public static let limits: [String: SettingLimit] = ["limit": .positive]
+}
+
+/// One part of a schedule, coded as a mapping of one key: `train: { steps: 400 }`.
+public enum Phase: FixedChoice {
+  case train(TrainPhase)
+
+  package static let table: [String: any Settings.Type] = ["train": TrainPhase.self]
+
+  package var name: String {
+    switch self {
+    case .train(_): "train"
+    }
+  }
+
+  package var settings: any Settings {
+    switch self {
+    case .train(let phase): phase
+    }
+  }
+
+  private enum CodingKeys: String, CodingKey { case train }
+
+  public init(from decoder: any Decoder) throws {
+    self = .train(try decoder.container(keyedBy: CodingKeys.self).decode(TrainPhase.self, forKey: .train))
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    switch self {
+    case .train(let phase): try container.encode(phase, forKey: .train)
+    }
+  }
+}
+
+/// A stretch of ordinary training.
+public struct TrainPhase: CheckedSettings {
+  public var steps = 0
+  public var epochs = 0
+  public var rate = RateSettings()
+
+  public init() {}
+
+  public init(steps: Int = 0, epochs: Int = 0, rate: RateSettings = RateSettings()) {
+    self.steps = steps
+    self.epochs = epochs
+    self.rate = rate
+  }
+
+  public static let fields = [
+    SettingField("steps", unit: "steps, 0 = by epochs", "The length of the phase in steps."),
+    SettingField(
+      "epochs", unit: "epochs, 0 = by steps",
+      "The length of the phase in passes over the training set; one pass where steps are 0 as well."),
+    SettingField("rate", "How the learning rate moves in the phase."),
+  ]
+
+  public static let limits: [String: SettingLimit] = ["steps": .notNegative, "epochs": .notNegative]
+
+  public func problems() -> [SettingProblem] {
+    steps > 0 && epochs > 0
+      ? [
+        SettingProblem(
+          "epochs", "a train phase states both steps (\(steps)) and epochs (\(epochs))",
+          remedy: "keep one of them, or set the other to 0")
+      ] : []
+  }
+}
+
+/// How the learning rate moves in a phase, as a fraction of the optimizer's rate.
+public struct RateSettings: CheckedSettings {
+  public enum Shape: String, Codable, Sendable, CaseIterable { case constant, linear, cosine, wsd }
+
+  public var shape = Shape.cosine
+  public var warmup = 20
+  public var floor = 0.1
+  public var decayFraction = 0.2
+
+  public init() {}
+
+  public init(shape: Shape, warmup: Int = 20, floor: Double = 0.1, decayFraction: Double = 0.2) {
+    self.shape = shape
+    self.warmup = warmup
+    self.floor = floor
+    self.decayFraction = decayFraction
+  }
+
+  public static let fields = [
+    SettingField(
+      "shape", unit: "constant | linear | cosine | wsd",
+      "How the rate falls after the warm-up; wsd stays up and falls at the end (warm-up, stable, decay)."),
+    SettingField("warmup", unit: "steps", "Steps in which the rate rises in a line from 0 to its peak."),
+    SettingField("floor", unit: "fraction of the peak", "The rate of the last step; not used by constant."),
+    SettingField("decayFraction", unit: "fraction of the phase", "The part at the end in which wsd falls."),
+  ]
+
+  public static let limits: [String: SettingLimit] = [
+    "warmup": .notNegative, "floor": .within(0...1), "decayFraction": .within(0...1),
+  ]
+}
