@@ -117,7 +117,8 @@ private struct AttentionPass {
   /// Blocks of queries run from the last to the first: the last sees every key, so its products can set the gradients of keys and
   /// values, and the others add to them.
   func backward(
-    _ x: Tensor, output: Storage, logSums: Storage, dy: Tensor, into destination: UnsafeMutablePointer<Float>, beta: Float
+    _ x: Tensor, output: Storage, logSums: Storage, dy: Tensor, into destination: UnsafeMutablePointer<Float>,
+    beta: Float
   ) {
     let pool = x.tape.pool
     let (panelStorage, slopeStorage) = (pool.storage(count: panelCount), pool.storage(count: panelCount))

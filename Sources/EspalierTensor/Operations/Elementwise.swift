@@ -30,7 +30,8 @@ extension Tensor {
   public func adding(rows table: Tensor, time: Int, firstPosition: Int = 0) -> Tensor {
     let width = shape.columns
     precondition(
-      table.shape.dimensions.count == 2 && table.shape[1] == width, "rows of \(table.shape) do not fit rows of \(shape)")
+      table.shape.dimensions.count == 2 && table.shape[1] == width, "rows of \(table.shape) do not fit rows of \(shape)"
+    )
     precondition(
       firstPosition >= 0 && time >= 0 && firstPosition + time <= table.shape[0],
       "positions \(firstPosition) ..< \(firstPosition + time) are outside a table of \(table.shape[0])")
@@ -45,7 +46,9 @@ extension Tensor {
       gradients.add(to: tablePlace) { destination, beta in
         if beta == 0 { destination.update(repeating: 0, count: tablePlace.count) }
         let rows = destination + firstPosition * width
-        for start in stride(from: 0, to: dy.count, by: max(1, stretch)) { ck_add(rows, dy.pointer + start, rows, stretch) }
+        for start in stride(from: 0, to: dy.count, by: max(1, stretch)) {
+          ck_add(rows, dy.pointer + start, rows, stretch)
+        }
       }
       gradients.pass(dy, to: x)
     }

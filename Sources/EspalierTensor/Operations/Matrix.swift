@@ -15,7 +15,8 @@ struct MatrixPlace {
 ///
 /// Always one call of OpenBLAS. With β = 0 what was in `c` is not read; an empty sum (k = 0) is zero.
 func multiply(
-  _ m: Int, _ n: Int, _ k: Int, _ a: MatrixPlace, aTransposed: Bool = false, _ b: MatrixPlace, bTransposed: Bool = false,
+  _ m: Int, _ n: Int, _ k: Int, _ a: MatrixPlace, aTransposed: Bool = false, _ b: MatrixPlace,
+  bTransposed: Bool = false,
   beta: Float, into c: MatrixPlace
 ) {
   if m == 0 || n == 0 { return }
@@ -32,7 +33,9 @@ extension Tensor {
   /// The tensor's place on the tape without its memory: what a pullback captures that hands a gradient to an input whose values
   /// it does not read, so that those values can be freed.
   var place: Tensor {
-    Tensor(shape: shape, storage: Storage(windowNamed: "values that no pullback keeps", count: count), tape: tape, node: node)
+    Tensor(
+      shape: shape, storage: Storage(windowNamed: "values that no pullback keeps", count: count), tape: tape, node: node
+    )
   }
 
   /// The first element as `rows` rows that lie `columns` apart.
