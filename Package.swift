@@ -47,7 +47,7 @@ let package = Package(
       name: "EspalierState", dependencies: ["EspalierNN", "EspalierComm", "CKernels", "CZstd", "CXXHash"],
       swiftSettings: swift),
     .target(name: "EspalierMethods", dependencies: ["EspalierState", "CKernels"], swiftSettings: swift),
-    .target(name: "EspalierTrain", dependencies: ["EspalierMethods", "CZstd", yams, logging], swiftSettings: swift),
+    .target(name: "EspalierTrain", dependencies: ["EspalierMethods", "CKernels", "CZstd", yams, logging], swiftSettings: swift),
     .target(name: "EspalierCommand", dependencies: ["EspalierTrain", argumentParser], swiftSettings: swift),
     .executableTarget(name: "espalier", dependencies: ["EspalierCommand"], swiftSettings: swift),
 

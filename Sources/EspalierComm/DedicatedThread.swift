@@ -1,11 +1,11 @@
 internal import Foundation
 
 /// A thread of our own with a stack that model code may use freely; it can be joined.
-final class DedicatedThread: Sendable {
+package final class DedicatedThread: Sendable {
   private let isDone = Monitor(false)
 
   /// Starts at once.
-  init(named name: String, stackBytes: Int, _ body: @escaping @Sendable () -> Void) {
+  package init(named name: String, stackBytes: Int, _ body: @escaping @Sendable () -> Void) {
     let isDone = isDone
     let thread = Thread {
       body()
@@ -18,5 +18,5 @@ final class DedicatedThread: Sendable {
 
   /// Waits until the body has returned; false if it has not by the deadline.
   @discardableResult
-  func join(atMost seconds: Double? = nil) -> Bool { isDone.wait(atMost: seconds) { $0 ? true : nil } ?? false }
+  package func join(atMost seconds: Double? = nil) -> Bool { isDone.wait(atMost: seconds) { $0 ? true : nil } ?? false }
 }

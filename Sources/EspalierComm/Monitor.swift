@@ -3,14 +3,14 @@ internal import Foundation
 /// A value behind a lock, with waiting until it says what one waits for.
 ///
 /// `@unchecked Sendable`: the state is touched with the condition locked, and only there.
-final class Monitor<State>: @unchecked Sendable {
+package final class Monitor<State>: @unchecked Sendable {
   private let condition = NSCondition()
   private var state: State
 
-  init(_ state: State) { self.state = state }
+  package init(_ state: State) { self.state = state }
 
   /// Reads or changes the state and wakes everyone who waits for a change.
-  func update<Result>(_ body: (inout State) throws -> Result) rethrows -> Result {
+  package func update<Result>(_ body: (inout State) throws -> Result) rethrows -> Result {
     condition.lock()
     defer {
       condition.broadcast()
@@ -20,14 +20,14 @@ final class Monitor<State>: @unchecked Sendable {
   }
 
   /// Reads the state.
-  func read<Result>(_ body: (State) throws -> Result) rethrows -> Result {
+  package func read<Result>(_ body: (State) throws -> Result) rethrows -> Result {
     condition.lock()
     defer { condition.unlock() }
     return try body(state)
   }
 
   /// Blocks until `body` finds what it looks for in the state, and wakes everyone else if it does; nil when the deadline passes first.
-  func wait<Result>(atMost seconds: Double? = nil, for body: (inout State) throws -> Result?) rethrows -> Result? {
+  package func wait<Result>(atMost seconds: Double? = nil, for body: (inout State) throws -> Result?) rethrows -> Result? {
     condition.lock()
     defer { condition.unlock() }
     let clock = ContinuousClock()

@@ -17,9 +17,9 @@ package struct Relayout {
 
   package init(from source: any SlotSource) { self.source = source }
 
-  /// Fills the named slots of `store`; other slots keep what they have.
+  /// Fills the named slots of what this rank owns; other slots keep what they have. `Store.share` makes it known to the others.
   /// - Throws: `RelayoutError` before anything is written, with everything that does not fit.
-  package func fill(_ store: Store, slots: [SlotSpec]) throws {
+  package func read(into store: Store, slots: [SlotSpec]) throws {
     var problems: [String] = []
     for (index, spec) in store.blueprint.parameters.enumerated() {
       guard let shape = source.shape(of: spec.name) else {
@@ -40,7 +40,6 @@ package struct Relayout {
         try source.read(name, slot: slot.name, range: piece.range, into: store.pointer(slot.name, piece))
       }
     }
-    try store.share()
   }
 }
 
@@ -53,5 +52,19 @@ package struct RelayoutError: Error, CustomStringConvertible, Equatable {
     return "the state does not fit the model: \(shown)"
       + (problems.count > 5 ? "; and \(problems.count - 5) more" : "")
       + "; resume with the recipe that made it, or start a new run with 'start: { from: … }'"
+  }
+}
+
+extension CheckpointReader: SlotSource {
+  package func shape(of parameter: String) -> [Int]? { tensors.first { $0.name == parameter }?.shape }
+
+  package func has(slot: String, of parameter: String) -> Bool {
+    manifest.tensors.first { $0.record.name == parameter }?.slots.contains { $0.name == slot } ?? false
+  }
+
+  package func read(
+    _ parameter: String, slot: String, range: Range<Int>, into destination: UnsafeMutablePointer<Float>
+  ) throws {
+    try read(tensor: parameter, slot: slot, range: range, into: destination)
   }
 }

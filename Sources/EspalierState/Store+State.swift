@@ -1,4 +1,4 @@
-package import EspalierComm
+import EspalierComm
 import EspalierNN
 import EspalierTensor
 
