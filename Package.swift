@@ -53,8 +53,14 @@ let package = Package(
 
     // Used by Tests alone: closeness, gradient checks, double-precision references, in-process ranks.
     .target(name: "EspalierTesting", dependencies: ["EspalierTrain"], swiftSettings: swift),
-    .testTarget(name: "EspalierTensorTests", dependencies: ["EspalierTensor", "EspalierTesting"], swiftSettings: swift),
-    .testTarget(name: "EspalierCommTests", dependencies: ["EspalierComm", "EspalierTesting"], swiftSettings: swift),
+    // Runs the laws of a transport under mpirun; started by EspalierCommTests.
+    .executableTarget(
+      name: "espalier-conformance", dependencies: ["EspalierComm", "EspalierTesting"], swiftSettings: swift),
+    .testTarget(
+      name: "EspalierTensorTests", dependencies: ["EspalierTensor", "EspalierTesting"], swiftSettings: swift),
+    .testTarget(
+      name: "EspalierCommTests", dependencies: ["EspalierComm", "EspalierTesting", "espalier-conformance"],
+      swiftSettings: swift),
     .testTarget(name: "EspalierNNTests", dependencies: ["EspalierNN", "EspalierTesting"], swiftSettings: swift),
     .testTarget(name: "EspalierStateTests", dependencies: ["EspalierState", "EspalierTesting"], swiftSettings: swift),
     .testTarget(

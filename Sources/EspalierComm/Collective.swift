@@ -63,12 +63,14 @@ struct CollectiveHeader: Equatable {
     return words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } } + [kind] + label
   }
 
-  var description: String {
+  /// This place of the order in words, with its sizes where they are all that differs from `other`.
+  func description(beside other: CollectiveHeader) -> String {
     let kinds = CollectiveKind.allCases
     let name = kinds.indices.contains(Int(kind)) ? kinds[Int(kind)].rawValue : "?"
     let text = String(decoding: label.prefix { $0 != 0 }, as: UTF8.self)
-    return
-      "\(name) '\(text)' (sequence \(sequence), \(boundariesCount) boundaries #\(String(boundariesHash, radix: 16)))"
+    let isSamePlace = kind == other.kind && sequence == other.sequence && labelHash == other.labelHash
+    let sizes = isSamePlace ? " with \(boundariesCount) sizes #\(String(boundariesHash, radix: 16))" : ""
+    return "\(name) '\(text)' (sequence \(sequence))\(sizes)"
   }
 
   /// FNV-1a over words: enough to tell two honest programs apart.

@@ -91,7 +91,8 @@ final class CollectiveRunner {
       guard theirs != mine else { continue }
       throw CommunicationError(
         .collectivesDiffer, rank: rank, during: collective,
-        reason: "rank \(rank) is at \(mine.description) while rank \(other) is at \(theirs.description)",
+        reason:
+          "rank \(rank) is at \(mine.description(beside: theirs)) while rank \(other) is at \(theirs.description(beside: mine))",
         remedy: "make every rank issue the same collectives in the same order")
     }
   }

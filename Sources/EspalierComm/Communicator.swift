@@ -58,7 +58,7 @@ public final class Communicator: Sendable {
     (self.rank, size, queue) = try world.get()
     do {
       let me = Member(
-        rank: self.rank, host: ProcessInfo.processInfo.hostName, pid: Int(ProcessInfo.processInfo.processIdentifier))
+        rank: self.rank, host: Self.hostName(), pid: Int(ProcessInfo.processInfo.processIdentifier))
       let mine = Array(try JSONEncoder().encode(me))
       members = try queue.submit(.gatherBytes, label: "members") { try $0.gather(bytes: mine) }.wait()
         .map { try JSONDecoder().decode(Member.self, from: Data($0)) }
@@ -199,6 +199,15 @@ public final class Communicator: Sendable {
         do { try runner.backend.close() } catch { queue.fail(with: error) }
         return
       }
+    }
+  }
+
+  /// The kernel's name for this machine; Foundation's would ask the network.
+  private static func hostName() -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+      guard let text = buffer.baseAddress, gethostname(text, 255) == 0 else { return "unknown" }
+      text[255] = 0
+      return String(cString: text)
     }
   }
 

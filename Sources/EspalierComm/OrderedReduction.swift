@@ -20,6 +20,7 @@ struct OrderedReduction {
     precondition(
       round.nodes.isEmpty || round.nodes[0].firstLane == counter.nextLane,
       "lane \(round.nodes.first?.firstLane ?? 0) was fed where lane \(counter.nextLane) comes next")
+    requireApart()
     let sliceCounts = (0..<runner.size).map { boundaries[$0 + 1] - boundaries[$0] }
     let chunk = min(runner.options.chunkElements, max(1, sliceCounts.max() ?? 1))
     // A chunk's place in staging begins on a cache line.
@@ -36,6 +37,19 @@ struct OrderedReduction {
     }
     counter.advance(to: plan, past: round.nodes, isLast: round.isLast)
     runner.poisonStaging()
+  }
+
+  /// A slot may be this rank's own slice of a contribution only if it is slot 0 and holds nothing yet; everything else must not overlap.
+  private func requireApart() {
+    let slice = boundaries[rank]..<boundaries[rank + 1]
+    for (index, slot) in counter.slots.enumerated() where !slice.isEmpty {
+      for contribution in contributions where contribution.slab === slot.slab {
+        let isOwnSlice = slot.offset == contribution.offset + slice.lowerBound && index == 0 && counter.levels.isEmpty
+        let isApart =
+          slot.offset + slot.count <= contribution.offset || contribution.offset + contribution.count <= slot.offset
+        precondition(isOwnSlice || isApart, "slot \(index) overlaps a contribution")
+      }
+    }
   }
 
   /// Where each node's chunk of my slice lies: my own where they are, the others' in staging.

@@ -4,6 +4,9 @@ internal import Foundation
 ///
 /// `@unchecked Sendable`: a slab belongs to the thread that made it; from the moment a collective is asked for until its `Pending.wait`
 /// returns, the ranges in the request belong to the communication thread.
+///
+/// Its memory lives as long as the slab or a `SlabRange` of it is held; whoever works on `pointer` alone keeps one alive
+/// (`withExtendedLifetime`), because Swift may release a variable after its last use.
 public final class Slab: @unchecked Sendable {
   /// Elements.
   public let count: Int

@@ -1,0 +1,74 @@
+// Runs the laws of a transport under mpirun, or one of the ways in which a job may fail.
+//
+//   mpirun -n 3 espalier-conformance [--chunk ELEMENTS] [--maximum BYTES] [--checks] [--case laws|throw|mismatch|absent|early]
+//
+// laws: every law of BackendLaws · throw: the last rank throws while the others wait · mismatch: the last rank asks for another
+// collective · absent: the last rank never comes · early: the last rank returns while the others wait.
+
+import EspalierComm
+import EspalierTesting
+import Foundation
+
+struct Arguments {
+  var options = CommunicationOptions()
+  var scenario = "laws"
+
+  init(_ arguments: [String]) throws {
+    var rest = arguments[...]
+    while let name = rest.popFirst() {
+      if name == "--checks" {
+        options.checksCollectives = true
+        continue
+      }
+      guard let value = rest.popFirst() else { throw BrokenLaw("\(name) needs a value") }
+      switch (name, Int(value)) {
+      case ("--case", _): scenario = value
+      case ("--chunk", let count?): options.chunkElements = count
+      case ("--maximum", let count?): options.maximumCount = count
+      case ("--deadline", let seconds?): options.deadlineSeconds = Double(seconds)
+      default: throw BrokenLaw("unknown argument \(name) \(value)")
+      }
+    }
+  }
+}
+
+/// One write, so that lines of different ranks do not mix.
+func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+
+func play(_ scenario: String, _ communicator: Communicator) throws {
+  let isLast = communicator.rank == communicator.size - 1
+  switch scenario {
+  case "laws":
+    let names = try BackendLaws.all(communicator)
+    if communicator.rank == 0 { say("all laws hold: \(names.count)") }
+  case "throw":
+    if isLast { throw BrokenLaw("rank \(communicator.rank) was told to fail") }
+    try communicator.barrier(label: "after the failure").wait()
+  case "mismatch":
+    try communicator.barrier(label: isLast ? "blocks.4" : "blocks.3").wait()
+  case "absent":
+    if isLast { Thread.sleep(forTimeInterval: 600) }
+    try communicator.barrier(label: "blocks.3").wait()
+  case "early":
+    if !isLast { try communicator.barrier(label: "blocks.3").wait() }
+  default:
+    throw BrokenLaw("there is no case '\(scenario)'")
+  }
+}
+
+do {
+  var arguments = try Arguments(Array(CommandLine.arguments.dropFirst()))
+  arguments.options.onFailure = { error in
+    FileHandle.standardError.write(Data("failed: \(error)\n".utf8))
+    return 3
+  }
+  let scenario = arguments.scenario
+  try World.mpi(options: arguments.options) { communicator in
+    let me = communicator.members[communicator.rank]
+    say("rank \(me.rank) of \(communicator.size) on \(me.host) pid \(me.pid)")
+    try play(scenario, communicator)
+  }
+} catch {
+  FileHandle.standardError.write(Data("failed: \(error)\n".utf8))
+  exit(1)
+}
