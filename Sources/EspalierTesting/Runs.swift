@@ -1,8 +1,9 @@
-package import EspalierComm
+import EspalierComm
 package import EspalierMethods
 package import EspalierState
 package import EspalierTrain
-package import Foundation
+import EspalierTensor
+import Foundation
 
 /// Whole runs on in-process ranks, with every check on.
 package enum Runs {

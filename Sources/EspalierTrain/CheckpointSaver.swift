@@ -18,11 +18,15 @@ package final class CheckpointSaver {
     package let storedBytes: Int
     /// From the copy to the commit.
     package let seconds: Double
+    /// Of these, what training stood still for on rank 0.
+    package let waited: Double
   }
 
+  /// A save under way.
   private struct Running {
     let plan: CheckpointPlan
     let started: ContinuousClock.Instant
+    var waited: Double
     let result: Monitor<Result<ShardSummary, any Error>?>
     let thread: DedicatedThread
   }
@@ -76,7 +80,7 @@ package final class CheckpointSaver {
       }
       result.update { $0 = written }
     }
-    running = Running(plan: plan, started: started, result: result, thread: thread)
+    running = Running(plan: plan, started: started, waited: Self.seconds(since: started), result: result, thread: thread)
     return before
   }
 
@@ -89,8 +93,9 @@ package final class CheckpointSaver {
 
   /// Waits for the save under way and commits it. Collective.
   package func finish() throws -> Outcome? {
-    guard let running else { return nil }
+    guard var running else { return nil }
     self.running = nil
+    let waitingSince = ContinuousClock().now
     let result = running.result.wait { $0 } ?? .failure(CancellationError())
     var part = WrittenPart(summary: [], failure: "")
     switch result {
@@ -98,7 +103,12 @@ package final class CheckpointSaver {
     case .failure(let error): part.failure = "rank \(communicator.rank): \(error)"
     }
     let parts = try communicator.gatherValues(part, label: "shards of step \(running.plan.step)")
+    running.waited += Self.seconds(since: waitingSince)
     return try communicator.decide("commit of step \(running.plan.step)") { commit(running, parts) }
+  }
+
+  private static func seconds(since start: ContinuousClock.Instant) -> Double {
+    start.duration(to: ContinuousClock().now) / .seconds(1)
   }
 
   private func commit(_ running: Running, _ parts: [WrittenPart]) -> Outcome {
@@ -112,11 +122,10 @@ package final class CheckpointSaver {
         notes = committed.notes.map { "\($0)" }
       } catch { failure = "\(error)" }
     }
-    let elapsed = running.started.duration(to: ContinuousClock().now)
     return Outcome(
       step: running.plan.step, path: path, failure: failure, notes: notes,
       rawBytes: summaries.reduce(0) { $0 + $1.rawBytes }, storedBytes: summaries.reduce(0) { $0 + $1.storedBytes },
-      seconds: elapsed / .seconds(1))
+      seconds: Self.seconds(since: running.started), waited: running.waited)
   }
 }
 
@@ -124,4 +133,14 @@ package final class CheckpointSaver {
 private struct WrittenPart: Codable, Sendable {
   var summary: [ShardSummary]
   var failure: String
+}
+
+extension SaveSettings.Compression {
+  package var forShards: Compression {
+    switch self {
+    case .auto: .auto
+    case .zstd: .zstd
+    case .none: .none
+    }
+  }
 }

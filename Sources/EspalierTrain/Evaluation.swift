@@ -1,6 +1,7 @@
 import EspalierComm
 import EspalierMethods
 import EspalierNN
+import EspalierState
 import EspalierTensor
 
 /// How well a model does on a data set.

@@ -1,5 +1,5 @@
 package import EspalierComm
-package import EspalierMethods
+import EspalierMethods
 package import EspalierNN
 package import EspalierState
 package import EspalierTensor

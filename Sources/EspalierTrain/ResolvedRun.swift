@@ -25,7 +25,8 @@ package struct ResolvedRun: Sendable {
     optimizer = try catalogue.optimizer(settings.optimizer)
     data = try DataCatalogue.open(settings.data, context: catalogue.context(settings.model))
     let training = data.training
-    model = try catalogue.resolve(type, settings.model, for: DataDescription(training))
+    let model = try catalogue.resolve(type, settings.model, for: DataDescription(training))
+    self.model = model
     blueprint = Scope.build { model.make($0) }.blueprint
     order = EpochOrder(sampleCount: training.sampleCount, seed: settings.seed)
     let batches = order.batchesPerEpoch(samples: settings.batch.samples, last: settings.batch.last)
@@ -106,8 +107,8 @@ extension Catalogue {
   fileprivate func context(_ choice: Choice) throws -> Int {
     func read<M: Model>(_ type: M.Type) throws -> Int {
       let options = try SettingValue(encoding: choice.settings(as: M.Configuration.self))
-      guard case .mapping(let entries) = options, case .number(let context)? = entries["context"] else { return 0 }
-      return Int(context)
+      guard case .mapping(let entries) = options, case .integer(let context)? = entries["context"] else { return 0 }
+      return context
     }
     return try read(model(choice.name))
   }

@@ -1,4 +1,4 @@
-package import EspalierComm
+import EspalierComm
 
 /// What a rank tells all others once a step, besides numbers of the step itself: every yes-or-no decision rides on it.
 package struct RankNote: Hashable, Sendable {

@@ -1,5 +1,5 @@
 import EspalierComm
-import EspalierNN
+package import EspalierNN
 package import EspalierState
 
 /// Bytes that one rank sends and receives in a training step, from the layout alone; a test compares it with the counters.

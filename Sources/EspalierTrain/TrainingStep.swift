@@ -1,7 +1,8 @@
+import CKernels
 import EspalierComm
 import EspalierMethods
-import EspalierNN
-package import EspalierState
+package import EspalierNN
+import EspalierState
 import EspalierTensor
 
 /// One training step of one rank: its lanes forward and backward, the sum over all lanes, one update.
@@ -111,7 +112,7 @@ package final class TrainingStep {
     for (turn, batch) in zip(turns, input.batches) {
       var first: (segment: Int, parameter: Int)?
       store.inspector = { segment, parameter, gradient in
-        if first == nil, !isFinite(gradient) { first = (segment, parameter) }
+        if first == nil, ck_is_finite(gradient.baseAddress, gradient.count) == 0 { first = (segment, parameter) }
       }
       store.begin(turn)
       let loss = try pass(batch, step: input.step, weight: weight)

@@ -25,7 +25,7 @@ public struct EvaluateSettings: CheckedSettings {
 
 /// When and how checkpoints are written.
 public struct SaveSettings: CheckedSettings {
-  public enum Compression: String, Codable, Sendable, CaseIterable { case auto, none, fast, small }
+  public enum Compression: String, Codable, Sendable, CaseIterable { case auto, zstd, none }
   public enum OnFailure: String, Codable, Sendable, CaseIterable { case warn, stop }
 
   public var every = 100

@@ -1,0 +1,110 @@
+import EspalierComm
+import EspalierNN
+import EspalierState
+import Foundation
+
+/// What rank 0 tells of a run: lines on the console and in metrics.jsonl. On other ranks it is silent.
+final class RunReport {
+  private let console: Console
+  private let journal: Journal?
+  private let stepCount: Int
+  private let logEvery: Int
+  private let began = ReportClock.uptime()
+
+  /// Opens the journal and says how the run begins.
+  init(_ run: ResolvedRun, _ communicator: Communicator, _ options: TrainerOptions, _ start: RunStart) throws {
+    let speaks = communicator.rank == 0
+    console = Console(rank: speaks && options.prints ? 0 : -1, interval: run.settings.log.console)
+    stepCount = run.schedule.stepCount
+    logEvery = run.settings.log.every
+    journal = try communicator.together("opening metrics.jsonl") {
+      speaks ? try Journal(path: options.runDirectory + "/metrics.jsonl", completed: start.state.step) : nil
+    }
+    for note in start.notes { warn(start.state.step, note) }
+    console.line(
+      "\(run.settings.model.name) of \(run.blueprint.count) parameters on \(communicator.size) rank\(communicator.size == 1 ? "" : "s") "
+        + "(\(options.transport), ZeRO \(run.settings.stage), \(run.lanes) lanes): \(run.data.training.description)")
+    console.line("kernels: \(KernelLevel.description)")
+    if start.isResume {
+      console.line("resuming after step \(start.state.step) from \(start.checkpoint)")
+      write(
+        try JournalEntry.resume(step: start.state.step, from: start.checkpoint, ranks: communicator.size, changes: []))
+    } else {
+      write(
+        try JournalEntry.start(
+          settings: run.settings, parameters: run.blueprint.count, ranks: communicator.size,
+          data: run.data.training.description))
+    }
+  }
+
+  func step(_ number: Int, _ report: TrainingStep.Report, rate: Double, seconds: Double) {
+    console.progress(
+      Console.Progress(
+        step: number, stepCount: stepCount, loss: report.loss, tokensPerSecond: Double(report.weight) / seconds,
+        secondsPerStep: seconds))
+    guard number % logEvery == 0 else { return }
+    write(
+      .step(
+        number, loss: report.loss, rate: rate, gradientNorm: report.gradientNorm, tokens: report.weight, seconds: seconds))
+  }
+
+  func evaluated(_ step: Int, _ result: EvaluationResult, seconds: Double) {
+    let bits = result.bitsPerByte.map { String(format: ", %.3f bits a byte", $0) } ?? ""
+    console.line(
+      String(format: "step %d: validation loss %.4f%@, accuracy %.3f", step, result.loss, bits, result.accuracy))
+    write(
+      .evaluation(
+        step: step, loss: result.loss, accuracy: result.accuracy, bitsPerByte: result.bitsPerByte,
+        targets: result.targets, seconds: seconds))
+  }
+
+  func skipped(_ step: Int, _ found: [NonFinite]) {
+    warn(step, "step \(step) was skipped on all ranks: its loss or gradient is not finite")
+    for place in found {
+      warn(
+        step,
+        "  lane \(place.lane), segment '\(place.segment)', parameter '\(place.parameter)', samples \(place.samples)")
+      write(
+        .skipped(
+          step: step, segment: place.segment, parameter: place.parameter, lane: place.lane, samples: place.samples))
+    }
+  }
+
+  func saved(_ outcome: CheckpointSaver.Outcome) {
+    for note in outcome.notes { warn(outcome.step, note) }
+    guard outcome.failure.isEmpty else {
+      return warn(outcome.step, "the checkpoint of step \(outcome.step) failed: \(outcome.failure)")
+    }
+    console.line(
+      String(
+        format: "saved %@ (%.1f MB, %.2f of raw, %.2f s)", outcome.path, Double(outcome.storedBytes) / 1e6,
+        Double(outcome.storedBytes) / Double(max(outcome.rawBytes, 1)), outcome.seconds))
+    write(
+      .save(
+        step: outcome.step, path: outcome.path, bytes: outcome.storedBytes, seconds: outcome.seconds,
+        waited: outcome.waited))
+  }
+
+  func finished(_ outcome: TrainingOutcome) {
+    console.finish()
+    write(
+      .finish(
+        step: outcome.step, reason: outcome.end == .finished ? "done" : "stopped",
+        seconds: ReportClock.uptime() - began))
+    switch outcome.end {
+    case .finished: console.line("done after step \(outcome.step); newest checkpoint: \(outcome.checkpoint)")
+    case .stopped:
+      console.line("stopped as asked after step \(outcome.step); go on with --resume (checkpoint: \(outcome.checkpoint))")
+    }
+  }
+
+  private func warn(_ step: Int, _ text: String) {
+    console.line(text)
+    write(.warning(step: step, text))
+  }
+
+  /// A journal that cannot be written is no reason to lose a run; it is told once a line.
+  private func write(_ entry: JournalEntry) {
+    do { try journal?.append(entry) } catch { console.line("\(error)") }
+  }
+}

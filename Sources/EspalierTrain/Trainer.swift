@@ -1,0 +1,174 @@
+package import EspalierComm
+import EspalierNN
+import EspalierState
+import EspalierTensor
+
+/// The loop of a run on one rank, readable from top to bottom.
+///
+/// The schedule says what comes next; a step is in `TrainingStep`, the memory of all state in `Store`, an update rule in an
+/// `Optimizer` of the catalogue, saving in `CheckpointSaver`. Every decision is made from numbers that all ranks share.
+package final class Trainer {
+  package let session: RankSession
+  private let run: ResolvedRun
+  private let communicator: Communicator
+  private let options: TrainerOptions
+  private let report: RunReport
+  private let saver: CheckpointSaver
+  private let step: TrainingStep
+  private let lock: RunLock?
+  private let world: CheckpointWorld
+  private var state: TrainingState
+  private var prefetcher: Prefetcher?
+  private var lastEvaluation: EvaluationResult?
+  private var lastLoss = Double.nan
+  private var newestCheckpoint: String
+  private let began = ReportClock.uptime()
+
+  /// Claims the run directory, decides how the run begins, and fills the store. Collective: every rank throws if one does.
+  package init(_ run: ResolvedRun, _ communicator: Communicator, _ options: TrainerOptions) throws {
+    self.run = run
+    self.communicator = communicator
+    self.options = options
+    Workers.use(run.settings.threads)
+    try KernelLevel.requireUniform(communicator)
+
+    let session = try RankSession(run, communicator)
+    self.session = session
+    var lock: RunLock?
+    let origin = RunOrigin(ranks: communicator.size, stage: run.settings.stage, transport: options.transport)
+    let start = try communicator.decide("how the run begins") {
+      let claimed = try CheckpointDirectory(run: options.runDirectory).lock(breakLock: options.breaksLock)
+      lock = claimed
+      return try RunStart.decide(run, options, origin)
+    }
+    self.lock = lock
+    try start.fill(session)
+    state = start.state
+    newestCheckpoint = start.isResume ? start.checkpoint : ""
+
+    world = CheckpointWorld(
+      ranks: communicator.size, hosts: Set(communicator.members.map(\.host)).count, stage: run.settings.stage,
+      transport: options.transport)
+    saver = CheckpointSaver(
+      communicator, directory: CheckpointDirectory(run: options.runDirectory),
+      retention: .last(run.settings.save.keep), compression: run.settings.save.compression.forShards)
+    step = TrainingStep(session, clip: run.settings.clip, seed: run.settings.seed)
+    report = try RunReport(run, communicator, options, start)
+  }
+
+  /// Trains until the schedule ends or a stop is asked for.
+  package func train() throws -> TrainingOutcome {
+    defer { prefetcher?.stop() }
+    while true {
+      switch state.cursor.advance(run.schedule) {
+      case .step(let planned):
+        if try takeStep(planned) { return try stop() }
+      case .evaluate:
+        try evaluate()
+      case .save:
+        try save()
+      case .finish:
+        return try finish(.finished)
+      }
+    }
+  }
+
+  /// One step.
+  /// - Returns: whether any rank wants to stop.
+  private func takeStep(_ planned: ScheduleCursor.PlannedStep) throws -> Bool {
+    let started = ReportClock.uptime()
+    let rate = run.optimizer.rate * planned.rateFactor
+    let input = TrainingStep.Input(
+      step: planned.number - 1, updates: state.updates, rate: rate, batches: try batches(),
+      note: RankNote(stop: stopWish, save: saver.note))
+    let result = try step.run(input)
+    state.position = BatchPlan(at: state.position, order: run.order, batch: run.settings.batch).next
+    if result.isFinite {
+      state.updates += 1
+      state.targets += result.weight
+      state.skippedInRow = 0
+      lastLoss = result.loss
+    } else {
+      try skip(planned.number, input)
+    }
+    report.step(planned.number, result, rate: rate, seconds: ReportClock.uptime() - started)
+    if let outcome = try saver.advance(result.notes) { try saved(outcome) }
+    return result.notes.contains { $0.stop != .no }
+  }
+
+  /// The lanes of this rank for the next step, read ahead by a thread.
+  private func batches() throws -> [Batch] {
+    if prefetcher == nil {
+      prefetcher = Prefetcher(
+        run.data.training,
+        requests: LaneRequests(
+          order: run.order, batch: run.settings.batch, lanes: session.turns.compactMap(\.lane),
+          steps: state.step...max(run.schedule.stepCount, state.step), position: state.position),
+        depth: 2 * session.turns.count)
+    }
+    return try session.turns.map { turn in
+      guard turn.lane != nil, let next = try prefetcher?.next() else { return try run.emptyBatch() }
+      return next.batch
+    }
+  }
+
+  /// A step whose numbers were not finite changed nothing; says where they came from, and ends a run that does not recover.
+  private func skip(_ number: Int, _ input: TrainingStep.Input) throws {
+    state.skippedInRow += 1
+    let found = try step.explain(input)
+    report.skipped(number, found)
+    guard state.skippedInRow >= run.settings.nonFinite.limit else { return }
+    let place = found.first.map { "lane \($0.lane), segment '\($0.segment)', parameter '\($0.parameter)'" } ?? "unknown place"
+    throw RunError(
+      .notFinite, subject: "step \(number)",
+      reason: "\(state.skippedInRow) steps in a row had a loss or gradient that is not finite (first in \(place))",
+      remedy: "lower the optimizer's rate or look at the samples that \(options.runDirectory)/metrics.jsonl names")
+  }
+
+  private func evaluate() throws {
+    guard let validation = run.data.validation else { return }
+    let settings = run.settings.evaluate
+    let started = ReportClock.uptime()
+    let result = try Evaluation(session, validation, batch: settings.batch, limit: settings.batches).run()
+    lastEvaluation = result
+    report.evaluated(state.step, result, seconds: ReportClock.uptime() - started)
+  }
+
+  private func save() throws {
+    if let before = try saver.begin(session.store, state, world: world) { try saved(before) }
+  }
+
+  private func saved(_ outcome: CheckpointSaver.Outcome) throws {
+    report.saved(outcome)
+    if outcome.failure.isEmpty {
+      newestCheckpoint = outcome.path
+    } else if run.settings.save.onFailure == .stop {
+      throw RunError(
+        .saveFailed, subject: "checkpoint of step \(outcome.step)", reason: outcome.failure,
+        remedy: "mend that and go on with --resume, or set 'save: { onFailure: warn }'")
+    }
+  }
+
+  private var stopWish: RankNote.Stop {
+    if StopSignals.isStopRequested { return .signal }
+    let limit = run.settings.timeLimit
+    return limit > 0 && ReportClock.uptime() - began > limit ? .timeLimit : .no
+  }
+
+  /// Saves out of turn and ends so that the run can be resumed.
+  private func stop() throws -> TrainingOutcome {
+    state.cursor.noteSaved()
+    try save()
+    return try finish(.stopped)
+  }
+
+  private func finish(_ end: TrainingOutcome.End) throws -> TrainingOutcome {
+    if let last = try saver.finish() { try saved(last) }
+    let outcome = TrainingOutcome(
+      end: end, step: state.step, checkpoint: newestCheckpoint, lastLoss: lastLoss, evaluation: lastEvaluation)
+    report.finished(outcome)
+    try lock?.release()
+    try communicator.barrier(label: "end of the run").wait()
+    return outcome
+  }
+}
