@@ -54,7 +54,10 @@ final class CollectiveQueue: Sendable {
         return pending
       }
       let run: @Sendable (CollectiveRunner) throws -> Void = { runner in
-        pending.complete(.success(try runner.perform(collective, work)))
+        let value = try runner.perform(collective, work)
+        // Noted before anyone can see it complete.
+        self.noteDone(collective)
+        pending.complete(.success(value))
       }
       state.waiting.append(Request(collective: collective, run: run, fail: { pending.complete(.failure($0)) }))
       return pending
@@ -81,7 +84,7 @@ final class CollectiveQueue: Sendable {
 
   func fail(with error: any Error) { state.update { $0.failure = $0.failure ?? error } }
 
-  func noteDone(_ collective: Collective) {
+  private func noteDone(_ collective: Collective) {
     state.update { state in
       if state.done.count == Self.remembered { state.done.removeFirst() }
       state.done.append(collective)

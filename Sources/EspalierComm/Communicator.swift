@@ -189,7 +189,6 @@ public final class Communicator: Sendable {
         }
         do {
           try request.run(runner)
-          queue.noteDone(request.collective)
         } catch {
           queue.fail(with: error)
           runner.backend.withdraw(because: error)
