@@ -56,8 +56,7 @@ let package = Package(
     // Runs the laws of a transport under mpirun; started by EspalierCommTests.
     .executableTarget(
       name: "espalier-conformance", dependencies: ["EspalierComm", "EspalierTesting"], swiftSettings: swift),
-    .testTarget(
-      name: "EspalierTensorTests", dependencies: ["EspalierTensor", "EspalierTesting"], swiftSettings: swift),
+    .testTarget(name: "EspalierTensorTests", dependencies: ["EspalierTensor", "EspalierTesting"], swiftSettings: swift),
     .testTarget(
       name: "EspalierCommTests", dependencies: ["EspalierComm", "EspalierTesting", "espalier-conformance"],
       swiftSettings: swift),

@@ -33,7 +33,11 @@ int32_t cmpi_exchange(
         sendCount ? (const char *)send + done : NULL, sendCount, MPI_BYTE, sendCount ? to : MPI_PROC_NULL, tag,
         receiveCount ? (char *)receive + done : NULL, receiveCount, MPI_BYTE, receiveCount ? from : MPI_PROC_NULL, tag,
         MPI_COMM_WORLD, &status);
-    if (code != MPI_SUCCESS) return code;
+    if (code != MPI_SUCCESS) {
+      int class = MPI_SUCCESS;
+      MPI_Error_class(code, &class);
+      return class == MPI_ERR_TRUNCATE ? CMPI_TOO_LONG : code;
+    }
     if (receiveCount) {
       int count = 0;
       code = MPI_Get_count(&status, MPI_BYTE, &count);

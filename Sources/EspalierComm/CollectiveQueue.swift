@@ -13,7 +13,8 @@ final class CollectiveQueue: Sendable {
     var waiting: [Request] = []
     var running: Collective?
     var nextSequence = 0
-    var lastDone: Collective?
+    /// The last that were done, in order.
+    var done: [Collective] = []
     var failure: (any Error)?
     var exitCode: Int32?
     var isClosed = false
@@ -24,6 +25,9 @@ final class CollectiveQueue: Sendable {
     case abort(exitCode: Int32)
     case stop
   }
+
+  /// How many collectives the log keeps.
+  static let remembered = 64
 
   let rank: Int
   let deadlineSeconds: Double
@@ -50,7 +54,10 @@ final class CollectiveQueue: Sendable {
         return pending
       }
       let run: @Sendable (CollectiveRunner) throws -> Void = { runner in
-        pending.complete(.success(try runner.perform(collective, work)))
+        let value = try runner.perform(collective, work)
+        // Noted before anyone can see it complete.
+        self.noteDone(collective)
+        pending.complete(.success(value))
       }
       state.waiting.append(Request(collective: collective, run: run, fail: { pending.complete(.failure($0)) }))
       return pending
@@ -77,7 +84,15 @@ final class CollectiveQueue: Sendable {
 
   func fail(with error: any Error) { state.update { $0.failure = $0.failure ?? error } }
 
-  func noteDone(_ collective: Collective) { state.update { $0.lastDone = collective } }
+  private func noteDone(_ collective: Collective) {
+    state.update { state in
+      if state.done.count == Self.remembered { state.done.removeFirst() }
+      state.done.append(collective)
+    }
+  }
+
+  /// The last collectives that were done, in order.
+  var done: [Collective] { state.read { $0.done } }
 
   /// Lets the communication thread end when it has served what is waiting; later requests fail.
   func close() { state.update { $0.isClosed = true } }
@@ -97,7 +112,7 @@ final class CollectiveQueue: Sendable {
       if let running = state.running {
         return running == collective ? "it has begun and not ended" : "its communication thread is still in \(running)"
       }
-      return state.lastDone.map { "the last collective done was \($0)" } ?? "no collective has been done yet"
+      return state.done.last.map { "the last collective done was \($0)" } ?? "no collective has been done yet"
     }
     return CommunicationError(
       .deadlineExpired, rank: rank, during: collective,

@@ -152,6 +152,9 @@ public final class Communicator: Sendable {
 
   public var statistics: CommunicationStatistics { ledger.read { $0 } }
 
+  /// The last 64 collectives that this rank completed, in order: what to look at when ranks disagree.
+  package var recentCollectives: [Collective] { queue.done }
+
   /// Serves what is waiting, then ends the transport on its thread.
   package func close() throws {
     if options.checksCollectives { try queue.submit(.close, label: "end") { _ in }.wait() }
@@ -186,7 +189,6 @@ public final class Communicator: Sendable {
         }
         do {
           try request.run(runner)
-          queue.noteDone(request.collective)
         } catch {
           queue.fail(with: error)
           runner.backend.withdraw(because: error)

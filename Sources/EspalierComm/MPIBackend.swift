@@ -24,20 +24,23 @@ package final class MPIBackend: Backend {
     let code = cmpi_exchange(
       send?.bytes.baseAddress, Int64(send?.bytes.count ?? 0), Int32(send?.rank ?? 0), receive?.bytes.baseAddress,
       Int64(expected), Int32(receive?.rank ?? 0), maximumCount, &received)
+    guard code != CMPI_TOO_LONG else { throw sizeError(receive, came: "more") }
     guard code == CMPI_SUCCESS else {
       var call = "MPI_Sendrecv"
       if let send { call += " to rank \(send.rank)" }
       if let receive { call += " from rank \(receive.rank)" }
       throw Self.error(code, rank: rank, call: call)
     }
-    guard received == Int64(expected) else {
-      throw CommunicationError(
-        .sizesDiffer, rank: rank,
-        reason: "rank \(receive?.rank ?? 0) sent \(received) bytes where rank \(rank) expected \(expected)",
-        remedy:
-          "make every rank issue the same collectives (CommunicationOptions.checksCollectives names the first difference)"
-      )
-    }
+    guard received == Int64(expected) else { throw sizeError(receive, came: "\(received)") }
+  }
+
+  private func sizeError(_ receive: IncomingMessage?, came: String) -> CommunicationError {
+    CommunicationError(
+      .sizesDiffer, rank: rank,
+      reason: "rank \(receive?.rank ?? 0) sent \(came) bytes where rank \(rank) expected \(receive?.bytes.count ?? 0)",
+      remedy:
+        "make every rank issue the same collectives (CommunicationOptions.checksCollectives names the first difference)"
+    )
   }
 
   /// MPI has no way to tell; the abort that follows does.

@@ -1,9 +1,10 @@
 // Runs the laws of a transport under mpirun, or one of the ways in which a job may fail.
 //
-//   mpirun -n 3 espalier-conformance [--chunk ELEMENTS] [--maximum BYTES] [--checks] [--case laws|throw|mismatch|absent|early]
+//   mpirun -n 3 espalier-conformance [--chunk ELEMENTS] [--maximum BYTES] [--checks] [--deadline SECONDS] [--case NAME]
 //
 // laws: every law of BackendLaws · throw: the last rank throws while the others wait · mismatch: the last rank asks for another
-// collective · absent: the last rank never comes · early: the last rank returns while the others wait.
+// collective · sizes: the last rank cuts the run elsewhere · absent: the last rank never comes · early: the last rank returns while the
+// others wait.
 
 import EspalierComm
 import EspalierTesting
@@ -46,6 +47,10 @@ func play(_ scenario: String, _ communicator: Communicator) throws {
     try communicator.barrier(label: "after the failure").wait()
   case "mismatch":
     try communicator.barrier(label: isLast ? "blocks.4" : "blocks.3").wait()
+  case "sizes":
+    let slab = communicator.slab(count: 1000)
+    let boundaries = (0...communicator.size).map { $0 == communicator.size ? 1000 : $0 * (isLast ? 10 : 20) }
+    try communicator.allGather(slab.range, boundaries: boundaries, label: "blocks.3").wait()
   case "absent":
     if isLast { Thread.sleep(forTimeInterval: 600) }
     try communicator.barrier(label: "blocks.3").wait()

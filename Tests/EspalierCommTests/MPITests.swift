@@ -55,6 +55,16 @@ struct MPITests {
         && outcome.errors.contains("is at barrier 'blocks.3' (sequence 1)"), "\(outcome)")
   }
 
+  @Test("without checks a message of another size is an error that names rank, collective and label")
+  func differentSizes() throws {
+    let outcome = try MPIRun.run(ranks: 2, product: product, ["--case", "sizes"], timeoutSeconds: 20)
+    #expect(outcome.status == 3 && !outcome.isTimedOut, "\(outcome)")
+    #expect(outcome.errors.contains("allGather 'blocks.3' (sequence 1): "), "\(outcome)")
+    #expect(
+      outcome.errors.contains("rank 1 sent more bytes where rank 0 expected 3920")
+        || outcome.errors.contains("rank 0 sent more bytes where rank 1 expected 40"), "\(outcome)")
+  }
+
   @Test("a rank that never comes ends the job at the deadline although MPI is blocked")
   func absentRank() throws {
     let outcome = try MPIRun.run(

@@ -77,6 +77,17 @@ struct WorldTests {
     #expect(bytes == Array(repeating: 3 * 64 * 4, count: 4))
   }
 
+  @Test("the last 64 collectives are remembered in their order")
+  func log() throws {
+    let logs = try Ranks.run(2) { communicator in
+      for turn in 0..<70 { try communicator.barrier(label: "turn \(turn)").wait() }
+      return communicator.recentCollectives
+    }
+    #expect(logs[0] == logs[1])
+    #expect(logs[0].map(\.label).suffix(63) == (7..<70).map { "turn \($0)" }[...])
+    #expect(logs[0].count == 64 && logs[0].last?.sequence == 70)
+  }
+
   @Test("a step that was given up can be forgotten")
   func resetCounter() throws {
     _ = try Ranks.run(2) { communicator in

@@ -8,6 +8,9 @@
 /// What every function returns when all went well.
 enum { CMPI_SUCCESS = 0 };
 
+/// What cmpi_exchange returns when more bytes came than were expected; no MPI error code is negative.
+enum { CMPI_TOO_LONG = -1 };
+
 /// Starts MPI (MPI_THREAD_FUNNELED), makes its errors return, and tells this process's place in the world.
 int32_t cmpi_init(int32_t *rank, int32_t *size);
 
