@@ -128,10 +128,12 @@ import Testing
     #expect(actions(schedule, from: &cursor) == ["finish"])
   }
 
-  @Test("epochs without a step and schedules beyond counting are refused")
+  @Test("data that fill no batch and schedules beyond counting are refused")
   func impossible() throws {
-    let epochs = try settings("schedule: [train: { epochs: 1 }]")
-    #expect(throws: SettingsError.self) { try Schedule(epochs, stepsPerEpoch: 0) }
+    let small = #expect(throws: SettingsError.self) {
+      try Schedule(settings("schedule: [train: { steps: 1 }]"), stepsPerEpoch: 0)
+    }
+    #expect(small?.subject == "batch.samples")
     let endless = try settings("schedule: [train: { epochs: 9223372036854775807 }]")
     #expect(throws: SettingsError.self) { try Schedule(endless, stepsPerEpoch: 2) }
     let two = try settings("schedule: [train: { steps: 9223372036854775807 }, train: { steps: 1 }]")

@@ -162,3 +162,51 @@ let allSettings: [any Settings.Type] = [
     #expect(!group.matches(name: "x", tags: []))
   }
 }
+
+@Suite struct ChoiceTests {
+  @Test("options that a choice leaves out have their defaults, and wrong ones are refused by name")
+  func settings() throws {
+    let choice = Choice("decoder", options: .mapping(["width": .integer(7)]))
+    #expect(try choice.settings(as: SampleModel.self).width == 7)
+    #expect(try choice.settings(as: SampleModel.self).norm == .rms)
+    let error = #expect(throws: SettingsError.self) {
+      try Choice("decoder", options: .mapping(["wdth": .integer(7)])).settings(as: SampleModel.self)
+    }
+    #expect(error?.reason == "unknown key 'decoder.wdth'")
+    #expect(error?.remedy == "did you mean 'width'?")
+    #expect(throws: SettingsError.self) {
+      try Choice("decoder", options: .mapping(["width": .text("7x")])).settings(as: SampleModel.self)
+    }
+  }
+
+  @Test("a choice is coded as a mapping of one key")
+  func coding() throws {
+    var model = SampleModel()
+    model.dropout = 0.1
+    let choice = try Choice("decoder", settings: model)
+    let value = try SettingValue(encoding: choice)
+    #expect(value["decoder"]?["dropout"] == .number(0.1))
+    #expect(try value.decode(as: Choice.self) == choice)
+    #expect(try choice.settings(as: SampleModel.self) == model)
+    #expect(throws: DecodingError.self) {
+      try SettingValue.mapping(["a": .mapping([:]), "b": .mapping([:])]).decode(as: Choice.self)
+    }
+  }
+
+  @Test("a data set is opened by its name")
+  func data() throws {
+    let run = try load("data: { synthetic: { kind: classes, samples: 5 } }")
+    #expect(try DataCatalogue.open(run.data, context: 0).training.sampleCount == 5)
+    let error = #expect(throws: SettingsError.self) { try DataCatalogue.open(Choice("txt"), context: 1) }
+    #expect(error?.description == "unknown data 'txt'; did you mean 'text'?")
+  }
+
+  @Test(
+    "the nearest name is offered only when it is near",
+    arguments: [
+      ("rte", "rate"), ("LAMSE", "lanes"), ("bacth", "batch"), ("tate", "rate"), ("zebra", nil), ("x", nil), ("", nil),
+    ] as [(String, String?)])
+  func nearest(word: String, expected: String?) {
+    #expect(NearestName.find(word, in: ["batch", "lanes", "rate", "samples"]) == expected)
+  }
+}
