@@ -19,15 +19,20 @@ public struct Schedule: Sendable, Equatable {
   private let saveEvery: Int
 
   /// - Parameter stepsPerEpoch: the batches of one pass over the training set (`EpochOrder.batchesPerEpoch`).
-  /// - Throws: `SettingsError` of kind `.conflict` when a phase is counted in epochs and an epoch has no step, or the run is longer
-  ///   than can be counted.
+  /// - Throws: `SettingsError` of kind `.conflict` when the training set does not fill a batch, or the run is longer than can be counted.
   public init(_ settings: RunSettings, stepsPerEpoch: Int) throws {
+    guard stepsPerEpoch > 0 else {
+      throw SettingsError(
+        .conflict, subject: "batch.samples",
+        reason: "the training set has too few samples for one batch of batch.samples (\(settings.batch.samples))",
+        remedy: "use smaller batches, more data, or batch.last: keep")
+    }
     var phases: [PlannedPhase] = []
     var first = 0
     for (index, phase) in settings.schedule.enumerated() {
       guard case .train(let train) = phase else { continue }
       let steps = try Self.steps(
-        of: train, at: "schedule.\(index).train", stepsPerEpoch: stepsPerEpoch, settings: settings)
+        of: train, at: "schedule.\(index).train", stepsPerEpoch: stepsPerEpoch)
       phases.append(PlannedPhase(name: phase.name, firstStep: first, rate: LearningRate(train.rate, steps: steps)))
       let (sum, overflow) = first.addingReportingOverflow(steps)
       guard !overflow else {
@@ -42,16 +47,9 @@ public struct Schedule: Sendable, Equatable {
   }
 
   private static func steps(
-    of train: TrainPhase, at key: String, stepsPerEpoch: Int, settings: RunSettings
+    of train: TrainPhase, at key: String, stepsPerEpoch: Int
   ) throws -> Int {
     if train.steps > 0 { return train.steps }
-    guard stepsPerEpoch > 0 else {
-      throw SettingsError(
-        .conflict, subject: "batch.samples",
-        reason:
-          "\(key) is counted in epochs, but the training set has fewer samples than batch.samples (\(settings.batch.samples)), so an epoch has no step",
-        remedy: "use smaller batches, more data, or batch.last: keep")
-    }
     let (product, overflow) = stepsPerEpoch.multipliedReportingOverflow(by: max(train.epochs, 1))
     guard !overflow else {
       throw SettingsError(

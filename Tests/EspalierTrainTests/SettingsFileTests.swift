@@ -141,7 +141,10 @@ func refusal(_ yaml: String, _ overrides: [String] = []) -> String {
         "batch: { samples: 10, lanes: 4 }",
         "recipe.yaml line 1: batch.samples (10) does not divide among batch.lanes (4), and with batch.last: drop every lane of a run has one size; choose lanes that divide the samples (as 1, 2), or batch.last: keep, which deals unequal lanes"
       ),
-      ("seed: 1\nseed: 2", "recipe.yaml line 1: the key 'seed' is written twice in one mapping; keep one of them"),
+      (
+        "seed: 1\nseed: 2",
+        "recipe.yaml line 1: the key 'seed' is written twice in the mapping that begins here; keep one of them"
+      ),
       (
         "version: 2\nnew: thing",
         "recipe.yaml line 1: version 2 is newer than version 1, the newest that this espalier reads; update espalier"
@@ -156,4 +159,110 @@ func refusal(_ yaml: String, _ overrides: [String] = []) -> String {
       ),
     ])
   func mistakes(yaml: String, sentence: String) { #expect(refusal(yaml) == sentence) }
+}
+
+@Suite struct SettingOverrideTests {
+  @Test("overrides reach lists by index, in the file and in the defaults")
+  func lists() throws {
+    let file = "schedule:\n- train: { steps: 400, rate: { shape: linear } }\n- train: { steps: 100 }"
+    let run = try load(file, ["schedule.0.train.steps=20", "schedule.1.train.rate.floor=0.5"])
+    #expect(
+      run.schedule == [
+        .train(TrainPhase(steps: 20, rate: RateSettings(shape: .linear))),
+        .train(TrainPhase(steps: 100, rate: RateSettings(shape: .cosine, floor: 0.5))),
+      ])
+    #expect(try load("", ["schedule.0.train.steps=20"]).schedule == [.train(TrainPhase(steps: 20))])
+  }
+
+  @Test("a later override wins, and flow values replace what stands there")
+  func order() throws {
+    #expect(try load("stage: 0", ["stage=1", "stage=3"]).stage == 3)
+    let run = try load(
+      "optimizer: { adamw: { rate: 1 } }", ["optimizer={ sgd: { rate: 0.5 } }", "start.slots=[value, m]"])
+    #expect(run.optimizer.name == "sgd")
+    #expect(run.optimizer.options["rate"]?.recipeText == "0.5")
+    #expect(run.start.slots == ["value", "m"])
+    #expect(try load("model: mlp", ["model.mlp.width=7"]).model.options["width"] == .integer(7))
+    #expect(try load("start: { from: x }", ["start.from="]).start.from == "")
+  }
+
+  @Test(
+    "errors name the override",
+    arguments: [
+      ("batch.samples=many", "--set batch.samples=many: batch.samples must be a positive whole number, got 'many'"),
+      ("bacth.samples=1", "--set bacth.samples=1: unknown key 'bacth'; did you mean 'batch'?"),
+      (
+        "schedule.1.train.steps=2",
+        "--set schedule.1.train.steps=2: schedule is a list of 1, which has no item '1'; its items are 0 to 0"
+      ),
+      ("stage", "--set stage: an override is key=value; write it as schedule.0.train.steps=20"),
+      ("batch..lanes=1", "--set batch..lanes=1: an override is key=value; write it as schedule.0.train.steps=20"),
+      ("seed.x=1", "--set seed.x=1: seed is '3', which has nothing under it"),
+      ("seed=[1", "--set seed=[1: this is not YAML: did not find expected ',' or ']'"),
+      (
+        "optimizer.sgd.rate=1",
+        "--set optimizer.sgd.rate=1: optimizer names 2 things, 'adamw', 'sgd'; name exactly one, as { adamw: { … } }"
+      ),
+    ])
+  func errors(override: String, sentence: String) {
+    #expect(refusal("seed: 3\noptimizer: { adamw: {} }", [override]) == sentence)
+  }
+}
+
+/// Files that nobody writes by hand.
+@Suite struct HostileSettingsTests {
+  private func kind(_ yaml: String) -> SettingsError.Kind? {
+    do {
+      _ = try load(yaml)
+      return nil
+    } catch { return (error as? SettingsError)?.kind }
+  }
+
+  @Test("aliases that stand for billions of values are refused")
+  func aliasBomb() {
+    var yaml = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    for level in 1...9 {
+      yaml += "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ") + "]\n"
+    }
+    #expect(kind(yaml) == .tooLarge)
+  }
+
+  @Test("deep nesting is refused")
+  func deep() {
+    #expect(kind("seed: " + String(repeating: "[", count: 65) + String(repeating: "]", count: 65)) == .tooLarge)
+    #expect(kind(String(repeating: "[", count: 100_000)) == .notYAML)
+    #expect(kind("seed:\n" + String(repeating: "- ", count: 100_000)) == .notYAML)
+  }
+
+  @Test("a file over a mebibyte is refused")
+  func large() { #expect(kind("# " + String(repeating: "x", count: 1 << 20)) == .tooLarge) }
+
+  @Test(
+    "what is no YAML, or YAML of another kind, is refused",
+    arguments: [
+      ("\tseed: 1", SettingsError.Kind.notYAML), ("seed: *nobody", .notYAML), ("{seed: 1", .notYAML),
+      ("seed: 1\n---\nseed: 2", .notYAML), ("? [a, b]\n: 1", .notYAML), ("- seed: 1", .wrongType), ("seed", .wrongType),
+      ("seed: !!binary aGk=", .wrongType), ("seed: 18446744073709551616", .wrongType),
+      ("batch: { samples: 1e30 }", .wrongType),
+      ("clip: inf", .badValue), ("<<: { seed: 1 }", .unknownKey), ("seed: 1\n\"seed\": 2", .duplicateKey),
+      ("model:", .wrongType), ("schedule: ~", .wrongType), ("version: new", .wrongType), ("\u{0}", .notYAML),
+    ])
+  func others(yaml: String, expected: SettingsError.Kind) {
+    #expect(kind(yaml) == expected, "\(refusal(yaml))")
+  }
+
+  @Test("a missing file offers its neighbour")
+  func missing() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("first.yaml", "seed: 1")
+    let path = folder.path + "/frist.yaml"
+    let error = #expect(throws: SettingsError.self) { try SettingsFile(path: path) }
+    #expect(
+      "\(error ?? SettingsError(.badValue, reason: ""))" == "\(path): there is no such file; did you mean 'first.yaml'?"
+    )
+    #expect(throws: SettingsError.self) { try SettingsFile(path: folder.path) }
+    try folder.write("bytes.yaml", [0xff, 0xfe, 0x00])
+    let bytes = #expect(throws: SettingsError.self) { try SettingsFile(path: folder.path + "/bytes.yaml") }
+    #expect(bytes?.kind == .notYAML)
+  }
 }

@@ -87,7 +87,7 @@ public enum DataCatalogue {
 /// Data that are missing, unreadable or too small, in one sentence.
 public struct DataError: Error, Equatable, CustomStringConvertible {
   public enum Kind: Sendable, Equatable {
-    case missing, unreadable, empty, tooShort, tooLarge, notZstd, truncatedZstd, changed, badSplit
+    case missing, unreadable, empty, tooShort, tooLarge, notZstd, truncatedZstd, badSplit
   }
 
   public let kind: Kind

@@ -120,6 +120,7 @@ public struct NonFiniteSettings: CheckedSettings {
 public enum Phase: FixedChoice {
   case train(TrainPhase)
 
+  package static let noun = "phase"
   package static let table: [String: any Settings.Type] = ["train": TrainPhase.self]
 
   package var name: String {

@@ -92,7 +92,7 @@ package enum SettingsReader {
       case .duplicatedKeysInMapping(let names, let context):
         throw SettingsError(
           .duplicateKey, subject: names.first ?? "", place: at(context.mark.line),
-          reason: "the key '\(names.joined(separator: "', '"))' is written twice in one mapping",
+          reason: "the key '\(names.joined(separator: "', '"))' is written twice in the mapping that begins here",
           remedy: "keep one of them")
       case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
         .composer(_, let problem, let mark, _):

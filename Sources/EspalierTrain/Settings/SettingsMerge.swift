@@ -103,7 +103,9 @@ extension SettingsMerge {
       return try merge(node, over: base as? any Settings ?? type.init(), at: path)
     }
     if type is Choice.Type { return try choice(node, table: tables[key], noun: key, at: path) }
-    if let type = type as? any FixedChoice.Type { return try choice(node, table: type.table, noun: "phase", at: path) }
+    if let type = type as? any FixedChoice.Type {
+      return try choice(node, table: type.table, noun: type.noun, at: path)
+    }
     if let list = type as? any SettingList.Type {
       guard case .list(let nodes) = node.content else {
         throw wrong(node, path, "a list: [ … ], or lines that begin with '-'")

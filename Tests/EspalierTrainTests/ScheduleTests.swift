@@ -1,0 +1,142 @@
+import EspalierTrain
+import Foundation
+import Testing
+
+@Suite struct LearningRateTests {
+  private func rates(_ shape: RateSettings.Shape, warmup: Int, floor: Double, decay: Double = 0.2, steps: Int)
+    -> [Double]
+  {
+    let rate = LearningRate(
+      RateSettings(shape: shape, warmup: warmup, floor: floor, decayFraction: decay), steps: steps)
+    return (0..<steps).map(rate.factor(at:))
+  }
+
+  private func close(_ got: [Double], _ expected: [Double]) -> Bool {
+    got.count == expected.count && zip(got, expected).allSatisfy { abs($0 - $1) < 1e-12 }
+  }
+
+  @Test("numbers that can be checked by hand")
+  func byHand() {
+    #expect(close(rates(.constant, warmup: 4, floor: 0.1, steps: 6), [0.25, 0.5, 0.75, 1, 1, 1]))
+    #expect(close(rates(.linear, warmup: 2, floor: 0.2, steps: 6), [0.5, 1, 0.8, 0.6, 0.4, 0.2]))
+    // cos π/4 = √½: f + (1 − f)(1 + cos)/2 with f = 0 at quarters of the way.
+    let root = 0.5.squareRoot()
+    #expect(close(rates(.cosine, warmup: 0, floor: 0, steps: 4), [(1 + root) / 2, 0.5, (1 - root) / 2, 0]))
+    #expect(close(rates(.cosine, warmup: 1, floor: 0.1, steps: 3), [1, 0.55, 0.1]))
+    #expect(close(rates(.wsd, warmup: 2, floor: 0, decay: 0.4, steps: 10), [0.5, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0]))
+  }
+
+  @Test("a phase shorter than its warm-up ends while it rises; as long, at the peak")
+  func short() {
+    #expect(close(rates(.cosine, warmup: 4, floor: 0.1, steps: 2), [0.25, 0.5]))
+    #expect(close(rates(.cosine, warmup: 2, floor: 0.1, steps: 2), [0.5, 1]))
+    #expect(close(rates(.wsd, warmup: 2, floor: 0, decay: 1, steps: 4), [0.5, 1, 0.5, 0]))
+    #expect(close(rates(.wsd, warmup: 0, floor: 0.5, decay: 0, steps: 2), [1, 1]))
+  }
+
+  @Test(
+    "every shape stays between floor and peak after the warm-up and never rises", arguments: RateSettings.Shape.allCases
+  )
+  func monotone(shape: RateSettings.Shape) {
+    let rates = rates(shape, warmup: 7, floor: 0.3, decay: 0.35, steps: 101)
+    for (earlier, later) in zip(rates[6...], rates[7...]) { #expect(later <= earlier) }
+    #expect(rates[6] == 1)
+    #expect(abs(rates[100] - (shape == .constant ? 1 : 0.3)) < 1e-12)
+  }
+}
+
+@Suite struct ScheduleTests {
+  private func settings(_ yaml: String) throws -> RunSettings { try load(yaml) }
+
+  private func actions(_ schedule: Schedule, from cursor: inout ScheduleCursor, limit: Int = 1000) -> [String] {
+    var result: [String] = []
+    while result.count < limit {
+      switch cursor.advance(schedule) {
+      case .step(let step): result.append("\(step.number)")
+      case .evaluate: result.append("evaluate")
+      case .save: result.append("save")
+      case .finish: return result + ["finish"]
+      }
+    }
+    return result
+  }
+
+  private let recipe = "schedule: [train: { steps: 5 }]\nevaluate: { every: 2 }\nsave: { every: 4 }"
+
+  @Test("after a step comes its evaluation, then its save, and both at the end")
+  func actions() throws {
+    var cursor = ScheduleCursor()
+    let expected = ["1", "2", "evaluate", "3", "4", "evaluate", "save", "5", "evaluate", "save", "finish"]
+    #expect(actions(try Schedule(try settings(recipe), stepsPerEpoch: 1), from: &cursor) == expected)
+  }
+
+  @Test("a cursor saved anywhere continues the same story", arguments: 0..<11)
+  func resume(after count: Int) throws {
+    let schedule = try Schedule(try settings(recipe), stepsPerEpoch: 1)
+    var whole = ScheduleCursor()
+    let expected = actions(schedule, from: &whole)
+    var first = ScheduleCursor()
+    let before = actions(schedule, from: &first, limit: count)
+    var second = try JSONDecoder().decode(ScheduleCursor.self, from: JSONEncoder().encode(first))
+    #expect(second == first)
+    #expect(before + actions(schedule, from: &second) == expected)
+  }
+
+  @Test("a save out of turn is not repeated")
+  func signal() throws {
+    let schedule = try Schedule(try settings(recipe), stepsPerEpoch: 1)
+    var cursor = ScheduleCursor()
+    _ = actions(schedule, from: &cursor, limit: 5)  // 1, 2, evaluate, 3, 4
+    cursor.noteSaved()
+    #expect(actions(schedule, from: &cursor) == ["evaluate", "5", "evaluate", "save", "finish"])
+  }
+
+  @Test("0 means at the end only")
+  func atTheEnd() throws {
+    var cursor = ScheduleCursor()
+    let schedule = try Schedule(
+      try settings("schedule: [train: { steps: 2 }]\nevaluate: { every: 0 }\nsave: { every: 0 }"), stepsPerEpoch: 1)
+    #expect(actions(schedule, from: &cursor) == ["1", "2", "evaluate", "save", "finish"])
+  }
+
+  @Test("phases are laid end to end, by steps or by epochs, each with its own rate")
+  func phases() throws {
+    let schedule = try Schedule(
+      try settings(
+        "schedule:\n- train: { steps: 3, rate: { shape: linear, warmup: 0, floor: 0 } }\n- train: { epochs: 2, rate: { shape: constant, warmup: 4 } }\n- train: {}"
+      ),
+      stepsPerEpoch: 10)
+    #expect(schedule.phases.map(\.steps) == [3, 20, 10])
+    #expect(schedule.stepCount == 33)
+    #expect([0, 2, 3, 22, 23, 32].map { schedule.phase(at: $0)?.firstStep } == [0, 0, 3, 3, 23, 23])
+    #expect(schedule.phase(at: 33) == nil)
+    var cursor = ScheduleCursor(completed: 4)
+    guard case .step(let step) = cursor.advance(schedule) else { return #expect(Bool(false), "a step") }
+    #expect(step.number == 5)
+    #expect(step.phase == 1)
+    #expect(step.indexInPhase == 1)
+    #expect(step.rateFactor == 0.5)
+  }
+
+  @Test("a run resumed with a longer schedule goes on, with a shorter one it ends")
+  func changed() throws {
+    let schedule = try Schedule(try settings(recipe), stepsPerEpoch: 1)
+    var cursor = ScheduleCursor()
+    _ = actions(schedule, from: &cursor)
+    let longer = try Schedule(try settings("schedule: [train: { steps: 6 }]"), stepsPerEpoch: 1)
+    #expect(actions(longer, from: &cursor) == ["6", "evaluate", "save", "finish"])
+    #expect(actions(schedule, from: &cursor) == ["finish"])
+  }
+
+  @Test("data that fill no batch and schedules beyond counting are refused")
+  func impossible() throws {
+    let small = #expect(throws: SettingsError.self) {
+      try Schedule(settings("schedule: [train: { steps: 1 }]"), stepsPerEpoch: 0)
+    }
+    #expect(small?.subject == "batch.samples")
+    let endless = try settings("schedule: [train: { epochs: 9223372036854775807 }]")
+    #expect(throws: SettingsError.self) { try Schedule(endless, stepsPerEpoch: 2) }
+    let two = try settings("schedule: [train: { steps: 9223372036854775807 }, train: { steps: 1 }]")
+    #expect(throws: SettingsError.self) { try Schedule(two, stepsPerEpoch: 2) }
+  }
+}
