@@ -40,7 +40,7 @@ public enum Kernels {
   public static var threads: Int {
     get { Int(openblas_get_num_threads()) }
     set {
-      precondition(newValue >= 1, "\(newValue) threads compute nothing")
+      require(newValue >= 1, "\(newValue) threads compute nothing")
       openblas_set_num_threads(Int32(newValue))
     }
   }
