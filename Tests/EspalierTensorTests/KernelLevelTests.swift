@@ -125,4 +125,28 @@ import Testing
   @Test func `there is no table for a level of another name`() {
     #expect(ck_table_of("x86-64-v5") == nil)
   }
+
+  @Test(arguments: FunctionTests.levels) func `the environment can ask for any level that the processor has`(
+    _ level: String
+  ) throws {
+    var reason: UnsafePointer<CChar>?
+    #expect(String(cString: ck_level_for(level, &reason)) == level)
+    #expect(reason == nil)
+    try Kernels.check(level)
+  }
+
+  @Test func `no wish and an empty one give the best level`() {
+    var reason: UnsafePointer<CChar>?
+    #expect(String(cString: ck_level_for(nil, &reason)) == FunctionTests.levels.last)
+    #expect(String(cString: ck_level_for("", &reason)) == FunctionTests.levels.last)
+    #expect(reason == nil)
+  }
+
+  @Test func `a level that does not exist is an error that says what to do`() throws {
+    let error = try #require(throws: Kernels.LevelError.self) { try Kernels.check("avx9") }
+    #expect(
+      error.description
+        == "ESPALIER_KERNELS=avx9 cannot be used: there is no such level; unset the variable, or name default, x86-64-v3 or "
+        + "x86-64-v4, whichever every node has")
+  }
 }
