@@ -22,21 +22,22 @@ const struct ck_table *ck_table_of(const char *name) {
   return NULL;
 }
 
-__attribute__((constructor)) static void choose(void) {
+const char *ck_level_for(const char *wanted, const char **reason) {
   static const char *const names[] = {"x86-64-v4", "x86-64-v3", "default"};
-  const char *wanted = getenv("ESPALIER_KERNELS");
   int known = 0;
+  *reason = NULL;
   for (int i = 0; i < 3; i++) {
     if (wanted && *wanted && strcmp(wanted, names[i]) != 0) continue;
     known = 1;
-    const struct ck_table *table = ck_table_of(names[i]);
-    if (!table) continue;
-    chosen = table;
-    level = names[i];
-    return;
+    if (ck_table_of(names[i])) return names[i];
   }
-  error = known ? "this processor lacks the level that it names"
-                : "it names no level; levels are default, x86-64-v3 and x86-64-v4";
+  *reason = known ? "this processor lacks that level" : "there is no such level";
+  return "default";
+}
+
+__attribute__((constructor)) static void choose(void) {
+  level = ck_level_for(getenv("ESPALIER_KERNELS"), &error);
+  chosen = ck_table_of(level);
 }
 
 const char *ck_level(void) { return level; }

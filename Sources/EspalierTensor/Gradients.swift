@@ -28,7 +28,7 @@ public final class Gradients {
   /// - Parameter write: receives the destination (`tensor.count` elements) and β, 0 or 1.
   public func add(to tensor: Tensor, _ write: (UnsafeMutablePointer<Float>, Float) -> Void) {
     guard let node = tensor.node else { return }
-    precondition(tensor.tape === tape, "a tensor of shape \(tensor.shape) belongs to another tape")
+    require(tensor.tape === tape, "a tensor of shape \(tensor.shape) belongs to another tape")
     if let target = tape.target(of: node) {
       write(target.window.pointer, target.isWritten ? 1 : 0)
       target.isWritten = true
@@ -52,7 +52,7 @@ public final class Gradients {
   /// Hands a finished gradient to `tensor` unchanged, without a copy where nothing is there yet.
   public func pass(_ gradient: Tensor, to tensor: Tensor) {
     guard let node = tensor.node else { return }
-    precondition(gradient.count == tensor.count, "a gradient of \(gradient.shape) does not fit \(tensor.shape)")
+    require(gradient.count == tensor.count, "a gradient of \(gradient.shape) does not fit \(tensor.shape)")
     if tape.target(of: node) == nil, values[node] == nil {
       values[node] = gradient.storage
     } else {

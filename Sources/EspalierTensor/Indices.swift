@@ -5,7 +5,7 @@ public struct Indices: Sendable, Equatable {
 
   /// - Precondition: `values.count == shape.count`.
   public init(_ values: [Int32], shape: Shape) {
-    precondition(values.count == shape.count, "\(values.count) indices do not fill the shape \(shape)")
+    require(values.count == shape.count, "\(values.count) indices do not fill the shape \(shape)")
     self.values = values
     self.shape = shape
   }

@@ -27,12 +27,19 @@ public enum Kernels {
   public static var level: String { String(cString: ck_level()) }
 
   /// The level asked for by the environment variable `ESPALIER_KERNELS` is in use, or none was asked for.
-  /// - Throws: `LevelError` if the processor lacks that level or there is none of that name; the plain kernels are in place then.
+  /// - Throws: `LevelError` if the processor lacks that level or there is none of that name; the default kernels are in place then.
   public static func check() throws {
-    guard let reason = ck_level_error() else { return }
+    if let wanted = getenv("ESPALIER_KERNELS") { try check(String(cString: wanted)) }
+  }
+
+  /// What `check()` does, for any value of the variable.
+  package static func check(_ wanted: String) throws {
+    var reason: UnsafePointer<CChar>?
+    _ = ck_level_for(wanted, &reason)
+    guard let reason else { return }
     throw LevelError(
-      subject: getenv("ESPALIER_KERNELS").map { String(cString: $0) } ?? "",
-      reason: String(cString: reason), remedy: "unset the variable or name a level that every node has")
+      subject: wanted, reason: String(cString: reason),
+      remedy: "unset the variable, or name default, x86-64-v3 or x86-64-v4, whichever every node has")
   }
 
   /// The number of threads of a matrix product. Part of the result: OpenBLAS gives other bits with another number.
@@ -40,7 +47,7 @@ public enum Kernels {
   public static var threads: Int {
     get { Int(openblas_get_num_threads()) }
     set {
-      precondition(newValue >= 1, "\(newValue) threads compute nothing")
+      require(newValue >= 1, "\(newValue) threads compute nothing")
       openblas_set_num_threads(Int32(newValue))
     }
   }

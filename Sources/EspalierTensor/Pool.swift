@@ -41,7 +41,7 @@ public final class Pool {
     var raw: UnsafeMutableRawPointer?
     let status = posix_memalign(&raw, 64, bytes)
     guard status == 0, let raw else {
-      preconditionFailure("no memory for \(bytes) bytes; \(statistics.bytesHeld) bytes are held already")
+      fatalError("no memory for \(bytes) bytes; \(statistics.bytesHeld) bytes are held already")
     }
     statistics.systemAllocations += 1
     statistics.bytesHeld += bytes

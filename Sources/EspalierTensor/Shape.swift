@@ -8,9 +8,9 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   public init(_ dimensions: [Int]) {
     var count = 1
     for dimension in dimensions {
-      precondition(dimension >= 0, "a shape has no negative dimensions, got \(dimensions)")
+      require(dimension >= 0, "a shape has no negative dimensions, got \(dimensions)")
       let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
-      precondition(!overflow, "the shape \(dimensions) has more elements than an Int counts")
+      require(!overflow, "the shape \(dimensions) has more elements than an Int counts")
       count = product
     }
     self.dimensions = dimensions

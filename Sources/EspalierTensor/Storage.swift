@@ -32,19 +32,19 @@ public final class Storage {
   /// The first element.
   /// - Precondition: a window is bound.
   public var pointer: UnsafeMutablePointer<Float> {
-    guard let address else { preconditionFailure("'\(name)' was read while its segment was released") }
+    guard let address else { fatalError("'\(name)' was read while its segment was released") }
     return address
   }
 
   package var isBound: Bool { address != nil }
 
   package func bind(_ address: UnsafeMutablePointer<Float>) {
-    precondition(pool == nil, "only a window can be bound")
+    require(pool == nil, "only a window can be bound")
     self.address = address
   }
 
   package func unbind() {
-    precondition(pool == nil, "only a window can be unbound")
+    require(pool == nil, "only a window can be unbound")
     address = nil
   }
 }

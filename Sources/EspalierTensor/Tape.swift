@@ -50,7 +50,7 @@ public final class Tape {
 
   /// A tensor through which no gradient flows, with a copy of `values`.
   public func constant(_ values: [Float], _ shape: Shape) -> Tensor {
-    precondition(values.count == shape.count, "\(values.count) values do not fill the shape \(shape)")
+    require(values.count == shape.count, "\(values.count) values do not fill the shape \(shape)")
     let storage = pool.storage(count: shape.count)
     storage.pointer.update(from: values, count: values.count)
     return Tensor(shape: shape, storage: storage, tape: self, node: nil)
@@ -77,7 +77,7 @@ public final class Tape {
     _ output: Storage, _ shape: Shape, inputs: [Tensor], always: Bool = false, pullback: @escaping Pullback
   ) -> Tensor {
     for input in inputs {
-      precondition(input.tape === self, "an operation mixes tensors of two tapes (one has shape \(input.shape))")
+      require(input.tape === self, "an operation mixes tensors of two tapes (one has shape \(input.shape))")
     }
     guard mode == .recording, always || inputs.contains(where: { $0.node != nil }) else {
       return Tensor(shape: shape, storage: output, tape: self, node: nil)
@@ -106,14 +106,14 @@ public final class Tape {
 
   /// Sweeps from a scalar, with gradient 1.
   public func backward(from loss: Tensor) {
-    precondition(loss.count == 1, "backward starts from a scalar, not from \(loss.shape)")
+    require(loss.count == 1, "backward starts from a scalar, not from \(loss.shape)")
     _ = backward(from: loss, seed: constant([1], loss.shape), wanting: [])
   }
 
   /// Sweeps from `output` with the gradient `seed`.
   /// - Returns: the gradients of the variables in `wanting`, nil where none arrived.
   public func backward(from output: Tensor, seed: Tensor, wanting variables: [Tensor]) -> [Tensor?] {
-    precondition(output.tape === self && mode == .recording, "this tape did not record the tensor to sweep from")
+    require(output.tape === self && mode == .recording, "this tape did not record the tensor to sweep from")
     let gradients = Gradients(tape: self)
     if let node = output.node { gradients.set(node, seed.storage) }
     let wanted = Set(variables.compactMap(\.node))

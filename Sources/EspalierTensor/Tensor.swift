@@ -26,7 +26,7 @@ public struct Tensor {
   /// The only element of a scalar.
   /// - Precondition: `count == 1`.
   public var value: Float {
-    precondition(count == 1, "a tensor of shape \(shape) is no scalar")
+    require(count == 1, "a tensor of shape \(shape) is no scalar")
     return pointer[0]
   }
 }

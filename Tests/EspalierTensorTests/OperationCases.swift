@@ -58,7 +58,7 @@ extension OperationCase {
         } reference: {
           Reference.layerNorm($0[0], gain: $0[1], bias: nil, epsilon: Double(Float(0.1)))
         },
-        OperationCase(name: "embedding", shapes: [[7, columns]]) {
+        OperationCase(name: "embedding of \(rows)", shapes: [[7, columns]]) {
           $0[0].embedding(of: Indices((0..<rows).map { Int32($0 * 3 % 7) }, shape: [rows]))
         } reference: {
           Reference.embedding($0[0], (0..<rows).map { $0 * 3 % 7 }, width: columns)
@@ -116,14 +116,18 @@ extension OperationCase {
         headWidth: sizes.width)
       let rows: Shape = [sizes.batch * sizes.time, sizes.fused]
       return [true, false].map { causal in
-        OperationCase(name: causal ? "causal attention" : "full attention", shapes: [rows]) {
+        OperationCase(
+          name:
+            "\(causal ? "causal" : "full") attention of \(sizes.heads) heads over \(sizes.keyValueHeads), time \(sizes.time)",
+          shapes: [rows]
+        ) {
           $0[0].attention(shape, causal: causal, scale: 0.75)
         } reference: {
           Reference.attention($0[0], sizes, causal: causal, scale: 0.75)
         }
       }
         + [0, 5].map { first in
-          OperationCase(name: "rotary from \(first)", shapes: [rows]) {
+          OperationCase(name: "rotary of \(sizes.heads) heads, time \(sizes.time), from \(first)", shapes: [rows]) {
             $0[0].rotary(shape, base: 100, firstPosition: first)
           } reference: {
             Reference.rotary($0[0], sizes, base: 100, firstPosition: first)

@@ -126,6 +126,10 @@ const char *ck_level(void);
 /// Null, or why the level asked for by the environment variable ESPALIER_KERNELS is not in use.
 const char *ck_level_error(void);
 
+/// The level that a value of ESPALIER_KERNELS chooses here: the best one if it is null or empty. *reason is null, or why the
+/// level that it names cannot be used; the answer is "default" then.
+const char *ck_level_for(const char *wanted, const char **reason);
+
 /// One pointer for each kernel above, under its name without `ck_`.
 #define CK_KERNELS(X)                                                                                                  \
   X(add) X(scale) X(exp) X(tanh) X(erf)                                                                                \

@@ -33,7 +33,7 @@ extension Tensor {
   /// - Shazeer: GLU variants improve transformer, 2020, arXiv:2002.05202.
   /// - Precondition: an even number of columns.
   public func swiGLU() -> Tensor {
-    precondition(shape.columns % 2 == 0, "rows of \(shape.columns) do not halve into gate and up")
+    require(shape.columns % 2 == 0, "rows of \(shape.columns) do not halve into gate and up")
     let (rows, hidden) = (shape.rows, shape.columns / 2)
     let output = tape.pool.storage(count: rows * hidden)
     ck_swiglu(pointer, rows, hidden, output.pointer)

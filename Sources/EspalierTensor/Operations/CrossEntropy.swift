@@ -29,11 +29,11 @@ extension Tensor {
   /// - Precondition: every other target is in 0 ..< classes.
   public func crossEntropy(targets: Indices, ignored: Int32, weight: Int) -> LossTerm {
     let (rows, classes) = (shape.rows, shape.columns)
-    precondition(targets.count == rows, "\(targets.count) targets do not fit \(rows) rows of logits")
-    precondition(weight >= 0, "the divisor of a loss counts targets, got \(weight)")
+    require(targets.count == rows, "\(targets.count) targets do not fit \(rows) rows of logits")
+    require(weight >= 0, "the divisor of a loss counts targets, got \(weight)")
     var counted = 0
     for (position, target) in targets.values.enumerated() where target != ignored {
-      precondition(
+      require(
         target >= 0 && Int(target) < classes, "target \(target) at \(position) is outside \(classes) classes")
       counted += 1
     }

@@ -8,10 +8,10 @@ extension Tensor {
   /// - Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov: Dropout, JMLR 15, 2014.
   /// - Precondition: 0 ≤ rate < 1; the tape's samples divide the elements evenly.
   public func dropout(_ rate: Float, key: RandomKey) -> Tensor {
-    precondition(rate >= 0 && rate < 1, "a rate of \(rate) is no probability below 1")
+    require(rate >= 0 && rate < 1, "a rate of \(rate) is no probability below 1")
     guard tape.mode == .recording, rate > 0 else { return self }
     let samples = tape.samples
-    precondition(
+    require(
       samples.isEmpty ? count == 0 : count % samples.count == 0,
       "\(count) elements do not divide into the \(samples.count) samples of the tape")
     let perSample = samples.isEmpty ? 0 : count / samples.count

@@ -3,7 +3,7 @@ import CKernels
 extension Tensor {
   /// The sum of two tensors of one shape; the gradient passes to both without a copy.
   public static func + (a: Tensor, b: Tensor) -> Tensor {
-    precondition(a.shape == b.shape, "cannot add \(b.shape) to \(a.shape)")
+    require(a.shape == b.shape, "cannot add \(b.shape) to \(a.shape)")
     let output = a.tape.pool.storage(count: a.count)
     ck_add(a.pointer, b.pointer, output.pointer, a.count)
     let (left, right) = (a.place, b.place)
@@ -29,13 +29,13 @@ extension Tensor {
   /// - Precondition: `time` divides the rows; the positions lie within the table.
   public func adding(rows table: Tensor, time: Int, firstPosition: Int = 0) -> Tensor {
     let width = shape.columns
-    precondition(
+    require(
       table.shape.dimensions.count == 2 && table.shape[1] == width, "rows of \(table.shape) do not fit rows of \(shape)"
     )
-    precondition(
+    require(
       firstPosition >= 0 && time >= 0 && firstPosition + time <= table.shape[0],
       "positions \(firstPosition) ..< \(firstPosition + time) are outside a table of \(table.shape[0])")
-    precondition(time == 0 ? shape.rows == 0 : shape.rows % time == 0, "\(shape.rows) rows do not divide by \(time)")
+    require(time == 0 ? shape.rows == 0 : shape.rows % time == 0, "\(shape.rows) rows do not divide by \(time)")
     let stretch = time * width
     let output = tape.pool.storage(count: count)
     for start in stride(from: 0, to: count, by: max(1, stretch)) {

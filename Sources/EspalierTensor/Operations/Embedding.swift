@@ -6,10 +6,10 @@ extension Tensor {
   /// table [vocabulary, width] → [indices.count, width]. The gradient adds the rows in the order of the indices.
   /// - Precondition: every index is in 0 ..< vocabulary.
   public func embedding(of indices: Indices) -> Tensor {
-    precondition(shape.dimensions.count == 2, "an embedding reads a table of rows, not \(shape)")
+    require(shape.dimensions.count == 2, "an embedding reads a table of rows, not \(shape)")
     let (vocabulary, width) = (shape[0], shape[1])
     for (position, index) in indices.values.enumerated() where index < 0 || Int(index) >= vocabulary {
-      preconditionFailure("index \(index) at \(position) is outside a table of \(vocabulary) rows")
+      fatalError("index \(index) at \(position) is outside a table of \(vocabulary) rows")
     }
     let output = tape.pool.storage(count: indices.count * width)
     ck_gather_rows(pointer, indices.values, indices.count, width, output.pointer)

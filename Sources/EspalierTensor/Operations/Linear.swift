@@ -7,11 +7,11 @@ extension Tensor {
   /// and then a weight's gradient is zero.
   /// - Precondition: the shapes fit.
   public func linear(_ weight: Tensor, bias: Tensor? = nil) -> Tensor {
-    precondition(
+    require(
       weight.shape.dimensions.count == 2 && weight.shape[1] == shape.columns,
       "a weight of \(weight.shape) does not take rows of \(shape)")
     let (rows, inputs, outputs) = (shape.rows, shape.columns, weight.shape[0])
-    precondition(bias.map { $0.count == outputs } ?? true, "a bias of \(bias!.shape) does not fit \(outputs) outputs")
+    require(bias.map { $0.count == outputs } ?? true, "a bias of \(bias!.shape) does not fit \(outputs) outputs")
     let output = tape.pool.storage(count: rows * outputs)
     if let bias {
       for row in 0..<rows { (output.pointer + row * outputs).update(from: bias.pointer, count: outputs) }

@@ -7,7 +7,7 @@ extension Tensor {
   /// - Zhang, Sennrich: Root mean square layer normalization, NeurIPS 2019, arXiv:1910.07467.
   public func rmsNorm(gain: Tensor, epsilon: Float) -> Tensor {
     let (rows, columns) = (shape.rows, shape.columns)
-    precondition(gain.count == columns, "a gain of \(gain.shape) does not fit rows of \(columns)")
+    require(gain.count == columns, "a gain of \(gain.shape) does not fit rows of \(columns)")
     let output = tape.pool.storage(count: count)
     let inverse = tape.pool.storage(count: rows)
     ck_rms_norm(pointer, gain.pointer, epsilon, rows, columns, output.pointer, inverse.pointer)
@@ -29,8 +29,8 @@ extension Tensor {
   /// - Ba, Kiros, Hinton: Layer normalization, 2016, arXiv:1607.06450.
   public func layerNorm(gain: Tensor, bias: Tensor?, epsilon: Float) -> Tensor {
     let (rows, columns) = (shape.rows, shape.columns)
-    precondition(gain.count == columns, "a gain of \(gain.shape) does not fit rows of \(columns)")
-    if let bias { precondition(bias.count == columns, "a bias of \(bias.shape) does not fit rows of \(columns)") }
+    require(gain.count == columns, "a gain of \(gain.shape) does not fit rows of \(columns)")
+    if let bias { require(bias.count == columns, "a bias of \(bias.shape) does not fit rows of \(columns)") }
     let output = tape.pool.storage(count: count)
     let mean = tape.pool.storage(count: rows)
     let inverse = tape.pool.storage(count: rows)

@@ -4,7 +4,7 @@ extension Tensor {
   /// The same elements under another shape, without a copy.
   /// - Precondition: the counts agree.
   public func reshaped(_ shape: Shape) -> Tensor {
-    precondition(shape.count == count, "\(self.shape) does not reshape into \(shape)")
+    require(shape.count == count, "\(self.shape) does not reshape into \(shape)")
     let x = place
     return tape.record(storage, shape, inputs: [self]) { dy, gradients in gradients.pass(dy, to: x) }
   }
@@ -12,7 +12,7 @@ extension Tensor {
   /// A copy of some rows: x [rows, columns] → [range.count, columns].
   /// - Precondition: the range lies within the rows.
   public func rows(_ range: Range<Int>) -> Tensor {
-    precondition(range.lowerBound >= 0 && range.upperBound <= shape.rows, "rows \(range) are outside \(shape)")
+    require(range.lowerBound >= 0 && range.upperBound <= shape.rows, "rows \(range) are outside \(shape)")
     let columns = shape.columns
     let output = tape.pool.storage(count: range.count * columns)
     let (start, end) = (range.lowerBound * columns, range.upperBound * columns)
@@ -33,7 +33,7 @@ extension Tensor {
   /// - Precondition: the range lies within the columns.
   public func columns(_ range: Range<Int>) -> Tensor {
     let (rows, columns) = (shape.rows, shape.columns)
-    precondition(range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) are outside \(shape)")
+    require(range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) are outside \(shape)")
     let output = tape.pool.storage(count: rows * range.count)
     for row in 0..<rows {
       (output.pointer + row * range.count).update(
@@ -54,10 +54,10 @@ extension Tensor {
   /// Tensors side by side: [rows, a], [rows, b], … → [rows, a + b + …]; leading dimensions are those of the first.
   /// - Precondition: at least one tensor; all have the same number of rows.
   public static func concatenated(_ tensors: [Tensor]) -> Tensor {
-    guard let first = tensors.first else { preconditionFailure("nothing to concatenate") }
+    guard let first = tensors.first else { fatalError("nothing to concatenate") }
     let rows = first.shape.rows
     for tensor in tensors {
-      precondition(tensor.shape.rows == rows, "\(tensor.shape) does not stand beside \(first.shape)")
+      require(tensor.shape.rows == rows, "\(tensor.shape) does not stand beside \(first.shape)")
     }
     let widths = tensors.map(\.shape.columns)
     let total = widths.reduce(0, +)

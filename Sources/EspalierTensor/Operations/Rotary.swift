@@ -46,7 +46,7 @@ extension Tensor {
   /// - Precondition: the shape fits; `headWidth` is even.
   public func rotary(_ shape: AttentionShape, base: Float, firstPosition: Int = 0) -> Tensor {
     shape.check(self)
-    precondition(shape.headWidth % 2 == 0, "a head of width \(shape.headWidth) has no pairs to rotate")
+    require(shape.headWidth % 2 == 0, "a head of width \(shape.headWidth) has no pairs to rotate")
     let table = tape.pool.table(
       RotaryTable(time: shape.time, headWidth: shape.headWidth, firstPosition: firstPosition, base: base))
     func rotate(_ x: Tensor, _ direction: Float, _ beta: Float, _ destination: UnsafeMutablePointer<Float>) {
