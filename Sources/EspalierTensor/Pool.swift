@@ -24,6 +24,8 @@ public final class Pool {
   public private(set) var statistics = Statistics()
   private var free: [Int: [UnsafeMutablePointer<Float>]] = [:]
   private let poisons: Bool
+  /// Tables of rotary positions that this rank's operations have asked for.
+  var rotaryTables: [RotaryTable: [Float]] = [:]
 
   /// - Parameter poisons: fill returned buffers with signalling NaN, so that a use after return shows (`checks: memory`).
   public init(poisons: Bool = false) { self.poisons = poisons }

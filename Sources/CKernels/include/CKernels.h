@@ -1,10 +1,148 @@
 /// Espalier's kernels: plain C, compiled once per processor level, chosen at start.
+///
+/// Arrays are dense and row-major unless a leading dimension is named; counts are in elements. `beta` is 0 (the destination is
+/// not read) or 1 (the result is added to it). Sums run in a fixed order over a fixed number of lanes, so a kernel gives the same
+/// bits for the same shape, whoever calls it; the levels x86-64-v3 and x86-64-v4 give the same bits as each other.
 #ifndef CKERNELS_H
 #define CKERNELS_H
 #include <stddef.h>
 #include <stdint.h>
 
+// Elementwise
+
 /// out[i] = a[i] + b[i]; out may be a or b.
 void ck_add(const float *a, const float *b, float *out, ptrdiff_t count);
+/// out[i] = beta · out[i] + factor · x[i]; out may be x.
+void ck_scale(const float *x, float factor, float beta, float *out, ptrdiff_t count);
+/// out[i] = e^x[i]; at most 2 ulp off; gradual underflow, ∞ and NaN as in C.
+void ck_exp(const float *x, float *out, ptrdiff_t count);
+/// out[i] = tanh x[i]; at most 3 ulp off.
+void ck_tanh(const float *x, float *out, ptrdiff_t count);
+/// out[i] = erf x[i]; at most 3 ulp off.
+void ck_erf(const float *x, float *out, ptrdiff_t count);
+
+// Activations (x → out; backward: dx = beta · dx + dy · f'(x))
+
+/// out = x/2 · (1 + tanh(√(2/π)(x + 0.044715 x³))).
+void ck_gelu_tanh(const float *x, float *out, ptrdiff_t count);
+void ck_gelu_tanh_backward(const float *x, const float *dy, float beta, float *dx, ptrdiff_t count);
+/// out = x/2 · (1 + erf(x/√2)).
+void ck_gelu_erf(const float *x, float *out, ptrdiff_t count);
+void ck_gelu_erf_backward(const float *x, const float *dy, float beta, float *dx, ptrdiff_t count);
+/// out = x / (1 + e^-x).
+void ck_silu(const float *x, float *out, ptrdiff_t count);
+void ck_silu_backward(const float *x, const float *dy, float beta, float *dx, ptrdiff_t count);
+/// x [rows, 2·hidden] = gate | up; out [rows, hidden] = silu(gate) · up.
+void ck_swiglu(const float *x, ptrdiff_t rows, ptrdiff_t hidden, float *out);
+void ck_swiglu_backward(const float *x, const float *dy, ptrdiff_t rows, ptrdiff_t hidden, float beta, float *dx);
+
+// Normalization over rows of `columns` elements
+
+/// out = x · inverse · gain, inverse[row] = 1/√(mean x² + epsilon).
+void ck_rms_norm(const float *x, const float *gain, float epsilon, ptrdiff_t rows, ptrdiff_t columns, float *out,
+                 float *inverse);
+/// dx (may be null) and gain_sums[column] = Σ over rows of dy · x · inverse, in double (may be null).
+void ck_rms_norm_backward(const float *x, const float *gain, const float *inverse, const float *dy, ptrdiff_t rows,
+                          ptrdiff_t columns, float beta, float *dx, double *gain_sums);
+/// out = (x - mean) · inverse · gain + bias (bias may be null).
+void ck_layer_norm(const float *x, const float *gain, const float *bias, float epsilon, ptrdiff_t rows, ptrdiff_t columns,
+                   float *out, float *mean, float *inverse);
+/// As for ck_rms_norm_backward, with bias_sums[column] = Σ dy (may be null).
+void ck_layer_norm_backward(const float *x, const float *gain, const float *mean, const float *inverse, const float *dy,
+                            ptrdiff_t rows, ptrdiff_t columns, float beta, float *dx, double *gain_sums,
+                            double *bias_sums);
+/// sums[column] = Σ over rows of x, in row order, in double.
+void ck_column_sums(const float *x, ptrdiff_t rows, ptrdiff_t columns, double *sums);
+/// out[i] = beta · out[i] + sums[i].
+void ck_store_sums(const double *sums, ptrdiff_t count, float beta, float *out);
+
+// Attention (the products are BLAS calls; see Attention.swift)
+
+/// Rotates the pairs (i, i + width/2) of `heads` heads in each row and copies the rest of the row.
+/// table [time, width] = cos of width/2 angles | sin of width/2 angles; direction is 1 or -1 (the inverse rotation).
+void ck_rotary(const float *x, const float *table, ptrdiff_t batch, ptrdiff_t time, ptrdiff_t heads, ptrdiff_t width,
+               ptrdiff_t row_width, float direction, float beta, float *out);
+/// Turns a panel of logits [rows, keys] (leading dimension ld) into e^(scale·(logit - max of the row)), 0 past `first + row` if
+/// causal; inverse[row] = 1/Σ, log_sum_exp[row] = scale · max + log Σ.
+void ck_attention_softmax(float *panel, ptrdiff_t rows, ptrdiff_t keys, ptrdiff_t ld, int causal, ptrdiff_t first,
+                          float scale, float *log_sum_exp, float *inverse);
+/// x[row, 0 ..< width] *= factors[row], leading dimension ld.
+void ck_scale_rows(float *x, const float *factors, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t ld);
+/// dots[row] = Σ a[row, i] · b[row, i], one leading dimension for both.
+void ck_row_dots(const float *a, const float *b, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t ld, float *dots);
+/// panel: logits → probabilities e^(scale·logit - log_sum_exp[row]); gradient: gradient of the probabilities → gradient of the
+/// logits, p · (gradient - delta[row]) · scale. 0 past `first + row` if causal.
+void ck_attention_backward(float *panel, float *gradient, ptrdiff_t rows, ptrdiff_t keys, ptrdiff_t ld, int causal,
+                           ptrdiff_t first, float scale, const float *log_sum_exp, const float *delta);
+
+// Rows by index
+
+/// out[i] = table[indices[i]], rows of `width`.
+void ck_gather_rows(const float *table, const int32_t *indices, ptrdiff_t count, ptrdiff_t width, float *out);
+/// table[indices[i]] += x[i] for i in rising order.
+void ck_scatter_add_rows(const float *x, const int32_t *indices, ptrdiff_t count, ptrdiff_t width, float *table);
+
+/// Softmax cross-entropy: returns Σ over counted rows of log Σe^logit - logit[target] in double; adds to *correct the counted
+/// rows whose target is the first largest logit; gradient (may be null) = (softmax - one-hot) · scale, 0 in ignored rows.
+double ck_cross_entropy(const float *logits, const int32_t *targets, int32_t ignored, ptrdiff_t rows, ptrdiff_t classes,
+                        float scale, float *gradient, int64_t *correct);
+
+/// out[i] = beta · out[i] + (bits(state, i) ≥ threshold ? x[i] · factor : 0), bits as in RandomKey.
+void ck_dropout(const float *x, uint64_t state, uint64_t threshold, float factor, float beta, float *out,
+                ptrdiff_t count);
+
+// Optimizers
+
+/// Loshchilov, Hutter: Decoupled weight decay regularization, ICLR 2019, arXiv:1711.05101. With g = gradient · gradient_scale:
+/// m = beta1·m + (1-beta1)·g; v = beta2·v + (1-beta2)·g²; value = value·(1 - rate·decay) - rate · (m/correction1) /
+/// (√(v/correction2) + epsilon). correctionN = 1 - betaN^step.
+void ck_adamw(float *value, const float *gradient, float *m, float *v, ptrdiff_t count, double rate, double beta1,
+              double beta2, double epsilon, double decay, double correction1, double correction2, double gradient_scale);
+/// With g = gradient · gradient_scale: buffer = momentum·buffer + g; step = nesterov ? g + momentum·buffer : buffer;
+/// value = value·(1 - rate·decay) - rate·step. Without a buffer (null) step = g.
+void ck_sgd(float *value, const float *gradient, float *buffer, ptrdiff_t count, double rate, double momentum,
+            int nesterov, double decay, double gradient_scale);
+
+// Sums and checks
+
+/// Σ x², in double over 16 lanes; the same bits on every level.
+double ck_sum_of_squares(const float *x, ptrdiff_t count);
+/// 1 if no element is ∞ or NaN, else 0.
+int ck_is_finite(const float *x, ptrdiff_t count);
+/// Adds to *low and *high the digest of `count` elements of which the first has the logical index `first_index`:
+/// low += Σ S(S(h + i) ⊕ bits), high += Σ S(S(¬h + i) ⊕ bits) mod 2⁶⁴, S = SplitMix64's finaliser.
+void ck_digest(uint64_t h, uint64_t first_index, const uint32_t *bits, ptrdiff_t count, uint64_t *low, uint64_t *high);
+
+// Byte planes: dst holds byte 0 of every element, then byte 1, … (little-endian). With `rotate`, elements are first rotated left
+// by one bit, which brings the sign below the mantissa and the exponent onto a byte. element_size is 1, 2, 4 or 8.
+
+void ck_planes_split(const void *src, void *dst, ptrdiff_t element_count, int element_size, int rotate);
+void ck_planes_join(const void *src, void *dst, ptrdiff_t element_count, int element_size, int rotate);
+
+// Levels
+
+/// The level in use: "default", "x86-64-v3" or "x86-64-v4".
+const char *ck_level(void);
+/// Null, or why the level asked for by the environment variable ESPALIER_KERNELS is not in use.
+const char *ck_level_error(void);
+
+/// One pointer for each kernel above, under its name without `ck_`.
+#define CK_KERNELS(X)                                                                                                  \
+  X(add) X(scale) X(exp) X(tanh) X(erf)                                                                                \
+  X(gelu_tanh) X(gelu_tanh_backward) X(gelu_erf) X(gelu_erf_backward) X(silu) X(silu_backward)                         \
+  X(swiglu) X(swiglu_backward)                                                                                         \
+  X(rms_norm) X(rms_norm_backward) X(layer_norm) X(layer_norm_backward) X(column_sums) X(store_sums)                   \
+  X(rotary) X(attention_softmax) X(scale_rows) X(row_dots) X(attention_backward)                                       \
+  X(gather_rows) X(scatter_add_rows) X(cross_entropy) X(dropout)                                                       \
+  X(adamw) X(sgd) X(sum_of_squares) X(is_finite) X(digest) X(planes_split) X(planes_join)
+
+struct ck_table {
+#define CK_FIELD(name) __typeof__(ck_##name) *name;
+  CK_KERNELS(CK_FIELD)
+#undef CK_FIELD
+};
+
+/// The kernels of one level; null if this processor lacks it. For tests that compare levels.
+const struct ck_table *ck_table_of(const char *level);
 
 #endif

@@ -1,0 +1,162 @@
+import CKernels
+
+/// How the fused rows of an attention are cut: [batch·time, (heads + 2·keyValueHeads)·headWidth], columns q | k | v, each head
+/// after head. Query head h reads key and value head h / (heads / keyValueHeads).
+public struct AttentionShape: Hashable, Sendable {
+  public let batch, time, heads, keyValueHeads, headWidth: Int
+
+  /// - Precondition: nothing is negative, and `keyValueHeads` divides `heads`.
+  public init(batch: Int, time: Int, heads: Int, keyValueHeads: Int, headWidth: Int) {
+    precondition(batch >= 0 && time >= 0 && headWidth >= 1 && heads >= 1, "an attention needs a head and a width")
+    precondition(
+      keyValueHeads >= 1 && heads % keyValueHeads == 0,
+      "\(heads) query heads do not divide among \(keyValueHeads) heads of keys and values")
+    self.batch = batch
+    self.time = time
+    self.heads = heads
+    self.keyValueHeads = keyValueHeads
+    self.headWidth = headWidth
+  }
+
+  /// The width of a row that holds queries, keys and values.
+  public var fusedWidth: Int { (heads + 2 * keyValueHeads) * headWidth }
+  /// The width of a row of results.
+  public var outputWidth: Int { heads * headWidth }
+
+  func check(_ x: Tensor) {
+    precondition(
+      x.shape.columns == fusedWidth && x.shape.rows == batch * time,
+      "fused rows of \(x.shape) are not [\(batch)·\(time), \(fusedWidth)]")
+  }
+}
+
+/// How many queries are computed at once: their logits for all keys stay in the second-level cache.
+private let queryBlock = 64
+
+extension Tensor {
+  /// softmax(scale · q kᵀ) v for every head, over earlier and the same positions if `causal`.
+  ///
+  /// Fused rows [batch·time, fusedWidth] → [batch·time, heads·headWidth]. Works block by block of 64 queries against all keys
+  /// that any of them may see; what is kept is one number for each row and head, the logarithm of the sum, and the
+  /// backward pass computes the probabilities again from it. Products read and write the fused rows in place. For grouped
+  /// queries the gradients of keys and values are summed over the group in head order.
+  ///
+  /// A NaN in a query makes its row NaN; one in a key or value also reaches earlier rows of the same block of queries.
+  /// Logits of ∞ make the row NaN. Probabilities below e^-87 are 0.
+  /// - Dao, Fu, Ermon, Rudra, Ré: FlashAttention, NeurIPS 2022, arXiv:2205.14135. We keep whole rows of a panel instead of
+  ///   running maxima: the panel of 64 rows fits the cache.
+  /// - Precondition: the shape fits; `scale` is positive.
+  public func attention(_ shape: AttentionShape, causal: Bool, scale: Float) -> Tensor {
+    shape.check(self)
+    precondition(scale > 0, "a scale of \(scale) is not positive")
+    let output = tape.pool.storage(count: shape.batch * shape.time * shape.outputWidth)
+    let logSums = tape.pool.storage(count: shape.batch * shape.heads * shape.time)
+    let pass = AttentionPass(shape: shape, causal: causal, scale: scale)
+    pass.forward(self, output: output.pointer, logSums: logSums.pointer)
+    let x = self
+    return tape.record(output, [shape.batch * shape.time, shape.outputWidth], inputs: [x]) { dy, gradients in
+      gradients.add(to: x) { destination, beta in
+        pass.backward(x, output: output, logSums: logSums, dy: dy, into: destination, beta: beta)
+      }
+    }
+  }
+}
+
+/// One attention's sizes and strides.
+private struct AttentionPass {
+  let shape: AttentionShape
+  let causal: Bool
+  let scale: Float
+
+  private var time: Int { shape.time }
+  private var width: Int { shape.headWidth }
+  private var fused: Int { shape.fusedWidth }
+  private var outputWidth: Int { shape.outputWidth }
+  /// The distance between rows of a panel: a whole number of cache lines.
+  private var panelStride: Int { (time + 15) & ~15 }
+  private var panelCount: Int { min(queryBlock, time) * panelStride }
+
+  /// Columns of the first query, key and value of a head.
+  private func columns(of head: Int) -> (query: Int, key: Int, value: Int) {
+    let group = head / (shape.heads / shape.keyValueHeads)
+    return (head * width, (shape.heads + group) * width, (shape.heads + shape.keyValueHeads + group) * width)
+  }
+
+  /// The keys that the queries before `end` may see.
+  private func keys(upTo end: Int) -> Int { causal ? end : time }
+
+  func forward(_ x: Tensor, output: UnsafeMutablePointer<Float>, logSums: UnsafeMutablePointer<Float>) {
+    let pool = x.tape.pool
+    let panelStorage = pool.storage(count: panelCount)
+    let panel = MatrixPlace(panelStorage.pointer, stride: panelStride)
+    let inverse = pool.storage(count: queryBlock)
+    defer { withExtendedLifetime((panelStorage, inverse)) {} }
+    for sequence in 0..<shape.batch {
+      let rows = x.pointer + sequence * time * fused
+      for head in 0..<shape.heads {
+        let column = columns(of: head)
+        let key = MatrixPlace(rows + column.key, stride: fused)
+        let value = MatrixPlace(rows + column.value, stride: fused)
+        let logSum = logSums + (sequence * shape.heads + head) * time
+        for first in stride(from: 0, to: time, by: queryBlock) {
+          let end = min(time, first + queryBlock)
+          let (queries, keys) = (end - first, keys(upTo: end))
+          let query = MatrixPlace(rows + first * fused + column.query, stride: fused)
+          let result = MatrixPlace(
+            output + (sequence * time + first) * outputWidth + head * width, stride: outputWidth)
+          multiply(queries, keys, width, query, key, bTransposed: true, beta: 0, into: panel)
+          ck_attention_softmax(
+            panel.start, queries, keys, panelStride, causal ? 1 : 0, first, scale, logSum + first, inverse.pointer)
+          multiply(queries, width, keys, panel, value, beta: 0, into: result)
+          ck_scale_rows(result.start, inverse.pointer, queries, width, outputWidth)
+        }
+      }
+    }
+  }
+
+  /// Blocks of queries run from the last to the first: the last sees every key, so its products can set the gradients of keys and
+  /// values, and the others add to them.
+  func backward(
+    _ x: Tensor, output: Storage, logSums: Storage, dy: Tensor, into destination: UnsafeMutablePointer<Float>, beta: Float
+  ) {
+    let pool = x.tape.pool
+    let (panelStorage, slopeStorage) = (pool.storage(count: panelCount), pool.storage(count: panelCount))
+    let panel = MatrixPlace(panelStorage.pointer, stride: panelStride)
+    let slope = MatrixPlace(slopeStorage.pointer, stride: panelStride)
+    let delta = pool.storage(count: queryBlock)
+    defer { withExtendedLifetime((panelStorage, slopeStorage, delta)) {} }
+    let group = shape.heads / shape.keyValueHeads
+    let starts = Array(stride(from: 0, to: time, by: queryBlock).reversed())
+    for sequence in 0..<shape.batch {
+      let rows = x.pointer + sequence * time * fused
+      let gradientRows = destination + sequence * time * fused
+      for head in 0..<shape.heads {
+        let column = columns(of: head)
+        let key = MatrixPlace(rows + column.key, stride: fused)
+        let value = MatrixPlace(rows + column.value, stride: fused)
+        let keyGradient = MatrixPlace(gradientRows + column.key, stride: fused)
+        let valueGradient = MatrixPlace(gradientRows + column.value, stride: fused)
+        let logSum = logSums.pointer + (sequence * shape.heads + head) * time
+        for first in starts {
+          let end = min(time, first + queryBlock)
+          let (queries, keys) = (end - first, keys(upTo: end))
+          let query = MatrixPlace(rows + first * fused + column.query, stride: fused)
+          let queryGradient = MatrixPlace(gradientRows + first * fused + column.query, stride: fused)
+          let place = (sequence * time + first) * outputWidth + head * width
+          let result = MatrixPlace(output.pointer + place, stride: outputWidth)
+          let upstream = MatrixPlace(dy.pointer + place, stride: outputWidth)
+          let keyBeta = end == time && head % group == 0 ? beta : 1
+          ck_row_dots(upstream.start, result.start, queries, width, outputWidth, delta.pointer)
+          multiply(queries, keys, width, query, key, bTransposed: true, beta: 0, into: panel)
+          multiply(queries, keys, width, upstream, value, bTransposed: true, beta: 0, into: slope)
+          ck_attention_backward(
+            panel.start, slope.start, queries, keys, panelStride, causal ? 1 : 0, first, scale, logSum + first,
+            delta.pointer)
+          multiply(keys, width, queries, panel, aTransposed: true, upstream, beta: keyBeta, into: valueGradient)
+          multiply(keys, width, queries, slope, aTransposed: true, query, beta: keyBeta, into: keyGradient)
+          multiply(queries, width, keys, slope, key, beta: beta, into: queryGradient)
+        }
+      }
+    }
+  }
+}
