@@ -1,6 +1,8 @@
+import Dispatch
 import EspalierState
 import EspalierTensor
 import Foundation
+import Synchronization
 import Testing
 
 @Suite struct CheckpointRoundTripTests {
@@ -22,6 +24,32 @@ import Testing
       #expect(try state.difference(from: checkpoint) == nil)
       #expect(try checkpoint.slots(of: "blocks.0.weight") == ["value", "adamw.m"])
       #expect(try checkpoint.slots(of: "blocks.2.weight") == ["value"])
+    }
+  }
+
+  @Test("ranks write at the same time, each on a thread of its own, and one may hold nothing")
+  func concurrentWriters() throws {
+    try withTemporaryRun { run in
+      let directory = CheckpointDirectory(run: run + "/a/new/folder")
+      let prepared = try directory.prepare(.random())
+      let plan = Self.state.plan(prepared.saveID, step: 5, ranks: 5)
+      let parts = Self.state.parts(writers: 4) + [[]]
+      let snapshots = parts.map { Self.state.snapshot($0, chunkBytes: 512) }
+      let summaries = Mutex<[ShardSummary]>([])
+      DispatchQueue.concurrentPerform(iterations: 5) { rank in
+        do {
+          let summary = try ShardWriter.write(
+            snapshots[rank], to: prepared.path, rank: rank, world: plan.world, saveID: prepared.saveID)
+          // What travels to rank 0 is JSON.
+          let sent = try JSONDecoder().decode(ShardSummary.self, from: JSONEncoder().encode(summary))
+          #expect(sent == summary)
+          summaries.withLock { $0.append(sent) }
+        } catch { Issue.record(error) }
+      }
+      let checkpoint = try directory.commit(plan, summaries: summaries.withLock { $0 })
+      #expect(try Self.state.difference(from: CheckpointReader(checkpoint.path)) == nil)
+      #expect(CheckpointReader.problems(at: checkpoint.path, full: true).isEmpty)
+      #expect(FileManager.default.fileExists(atPath: checkpoint.path + "/shards/w00004.esp"))
     }
   }
 
