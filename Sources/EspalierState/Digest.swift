@@ -1,3 +1,4 @@
+internal import CKernels
 internal import CXXHash
 
 /// A 128-bit fingerprint of training state that adds up over any cutting of it, so that no layout can change it.
@@ -26,7 +27,11 @@ package struct Digest: Hashable, Sendable, Codable, CustomStringConvertible {
 
   /// As above, with the key of the slot already at hand.
   package init(key: UInt64, firstIndex: Int, elements: UnsafeBufferPointer<Float>) {
-    (low, high) = digestSums(key: key, firstIndex: UInt64(firstIndex), elements: elements)
+    self = .zero
+    guard let start = elements.baseAddress else { return }
+    start.withMemoryRebound(to: UInt32.self, capacity: elements.count) { bits in
+      ck_digest(key, UInt64(firstIndex), bits, elements.count, &low, &high)
+    }
   }
 
   /// h of the formula.

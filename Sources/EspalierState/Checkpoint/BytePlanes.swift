@@ -1,3 +1,5 @@
+internal import CKernels
+
 /// The filter before compression: the bytes of 32-bit elements sorted by their significance.
 ///
 /// Each element is first rotated left by one bit, which moves the sign below the mantissa and leaves the exponent alone
@@ -7,30 +9,11 @@
 enum BytePlanes {
   /// `destination` gets 4 planes of `count` bytes. The two must not overlap.
   static func split(_ source: UnsafeRawPointer, into destination: UnsafeMutableRawPointer, count: Int) {
-    let plane0 = destination.assumingMemoryBound(to: UInt8.self)
-    let plane1 = plane0 + count
-    let plane2 = plane1 + count
-    let plane3 = plane2 + count
-    for i in 0..<count {
-      let bits = source.loadUnaligned(fromByteOffset: i &* 4, as: UInt32.self)
-      let rotated = (bits &<< 1) | (bits &>> 31)
-      plane0[i] = UInt8(truncatingIfNeeded: rotated)
-      plane1[i] = UInt8(truncatingIfNeeded: rotated &>> 8)
-      plane2[i] = UInt8(truncatingIfNeeded: rotated &>> 16)
-      plane3[i] = UInt8(truncatingIfNeeded: rotated &>> 24)
-    }
+    ck_planes_split(source, destination, count, 4, 1)
   }
 
   /// Undoes `split`.
   static func join(_ source: UnsafeRawPointer, into destination: UnsafeMutableRawPointer, count: Int) {
-    let plane0 = source.assumingMemoryBound(to: UInt8.self)
-    let plane1 = plane0 + count
-    let plane2 = plane1 + count
-    let plane3 = plane2 + count
-    for i in 0..<count {
-      let low = UInt32(plane0[i]) | (UInt32(plane1[i]) &<< 8)
-      let rotated = low | (UInt32(plane2[i]) &<< 16) | (UInt32(plane3[i]) &<< 24)
-      destination.storeBytes(of: (rotated &>> 1) | (rotated &<< 31), toByteOffset: i &* 4, as: UInt32.self)
-    }
+    ck_planes_join(source, destination, count, 4, 1)
   }
 }

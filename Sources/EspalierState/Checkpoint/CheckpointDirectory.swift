@@ -159,6 +159,8 @@ package struct CheckpointDirectory: Sendable {
             .alreadyExists, file: final, reason: "there is a good checkpoint of this step with another state",
             remedy: "move it away, or save to another run directory")
         }
+        // If it stays, the next save removes it and says what is in the way.
+        try? fileSystem.removeTree(folder)
         return
       }
     }

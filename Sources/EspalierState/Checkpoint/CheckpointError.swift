@@ -13,6 +13,7 @@ package struct CheckpointError: Error, Sendable, Equatable, CustomStringConverti
     case truncated, badMagic, criticalFlag, wrongSave, invalidHeader, invalidFooter, invalidIndex, paddingNotZero
     // Pieces and chunks.
     case overlap, hole, beyondShape, indexDisagrees, invalidChunk, chunkMisplaced, unknownCodec, invalidFrame
+    case encodingFailed
     // What was asked for.
     case unknownTensor, unknownSlot
     // The run directory.

@@ -66,16 +66,43 @@ final class ChunkEncoder {
     }
     if compression != .none, let source = raw.baseAddress, let split = planes.baseAddress {
       BytePlanes.split(source, into: split, count: raw.count / 4)
-      let stored = ZSTD_compress2(context, payload.baseAddress, payload.count, split, raw.count)
+      let stored = compress(split, count: raw.count, into: payload)
       guard ZSTD_isError(stored) == 0 else {
         throw CheckpointError(
-          .invalidFrame, file: "chunk", reason: "zstd failed: \(String(cString: ZSTD_getErrorName(stored)))",
+          .encodingFailed, file: "the snapshot", reason: "zstd failed: \(String(cString: ZSTD_getErrorName(stored)))",
           remedy: "save with `compression: none`")
       }
       if compression == .zstd || stored < raw.count { return (.zstd, stored) }
     }
     payload.copyMemory(from: raw)
     return (.raw, raw.count)
+  }
+
+  /// One frame of the four planes, `count` bytes in all; its length or an error code of zstd's.
+  ///
+  /// A block of zstd (128 KiB) has one table of symbol frequencies, which must not mix the exponents' plane with the others.
+  /// Planes that do not end with a block are therefore flushed one by one: chunks of 16 to 256 KiB shrink by 1.19 instead
+  /// of 1.08. Whole chunks need none of this, and so save the copy that zstd makes of streamed input.
+  private func compress(_ planes: UnsafeRawPointer, count: Int, into payload: UnsafeMutableRawBufferPointer) -> Int {
+    let plane = count / 4
+    if plane % (128 << 10) == 0 || plane < 256 {
+      return ZSTD_compress2(context, payload.baseAddress, payload.count, planes, count)
+    }
+    ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
+    ZSTD_CCtx_setPledgedSrcSize(context, UInt64(count))
+    var input = ZSTD_inBuffer(src: planes, size: 0, pos: 0)
+    var output = ZSTD_outBuffer(dst: payload.baseAddress, size: payload.count, pos: 0)
+    for end in [plane, 2 * plane, 3 * plane, count] {
+      input.size = end
+      // The payload has room for any frame (ZSTD_compressBound), so one call takes all and writes all.
+      let left = ZSTD_compressStream2(context, &output, &input, end == count ? ZSTD_e_end : ZSTD_e_flush)
+      if ZSTD_isError(left) != 0 { return left }
+      guard left == 0, input.pos == end else {
+        ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
+        return ZSTD_compress2(context, payload.baseAddress, payload.count, planes, count)
+      }
+    }
+    return output.pos
   }
 
   /// Whether all 32-bit elements have the same bits.

@@ -127,9 +127,15 @@ package struct FileSystem: Sendable {
     try check(.makeDirectory, path) { mkdir(path, 0o755) }
   }
 
-  /// Makes the folder unless there is one.
+  /// Makes the folder, and those above it, unless there is one.
   func ensureDirectory(_ path: String) throws {
-    do { try makeDirectory(path) } catch let error as CheckpointError where error.kind == .alreadyExists {}
+    do { try makeDirectory(path) } catch let error as CheckpointError where error.kind == .alreadyExists {
+      guard try kind(path + "/") == .directory else { throw error }
+    } catch let error as CheckpointError where error.kind == .missing {
+      guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { throw error }
+      try ensureDirectory(String(path[..<slash]))
+      try makeDirectory(path)
+    }
   }
 
   /// The names in a folder, without "." and "..", in no particular order.

@@ -1,4 +1,5 @@
 internal import CXXHash
+internal import Glibc
 
 /// What a checkpoint says of a tensor apart from its bytes. Elements are Float, row-major.
 package struct TensorRecord: Codable, Sendable, Equatable {
@@ -72,7 +73,11 @@ package final class Snapshot: @unchecked Sendable {
     chunkElements = chunkBytes / 4
     let held = pieces.filter { !$0.range.isEmpty }
     byteCount = held.reduce(0) { $0 + $1.range.count * 4 }
-    arena = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
+    let hugePage = 2 << 20
+    arena = UnsafeMutableRawPointer.allocate(
+      byteCount: max(byteCount, 1), alignment: byteCount >= hugePage ? hugePage : 64)
+    // The first touch of fresh memory costs more than the copy into it; huge pages make that rarer. Only advice: no error.
+    if byteCount >= hugePage { _ = madvise(arena, byteCount, MADV_HUGEPAGE) }
 
     var offset = 0
     var copies: [Piece] = []
