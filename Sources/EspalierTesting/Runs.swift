@@ -26,7 +26,7 @@ package enum Runs {
   /// Trains `recipe` (YAML text) in `directory`.
   package static func train(
     _ recipe: String, set overrides: [String] = [], ranks: Int = 1, in directory: String, resumes: Bool = false,
-    allowing allowed: [String] = [], catalogue: Catalogue = .standard
+    allowing allowed: [String] = [], stopsAfter: Int = 0, catalogue: Catalogue = .standard
   ) throws -> Result {
     let settings = try RunSettings(
       recipe: SettingsFile(text: recipe, name: "recipe"),
@@ -37,6 +37,7 @@ package enum Runs {
     options.allowed = allowed
     options.catalogue = catalogue
     options.prints = false
+    options.stopsAfter = stopsAfter
     let communication = CommunicationOptions(
       deadlineSeconds: 60, checksCollectives: true, chunkElements: 5000, poisonsMemory: true)
     let results = try World.inProcess(ranks: ranks, options: communication) { [options] communicator in

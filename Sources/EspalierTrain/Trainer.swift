@@ -80,7 +80,7 @@ package final class Trainer {
     let rate = run.optimizer.rate * planned.rateFactor
     let input = TrainingStep.Input(
       step: planned.number - 1, updates: state.updates, rate: rate, batches: try batches(),
-      note: RankNote(stop: stopWish, save: saver.note))
+      note: RankNote(stop: stopWish(after: planned.number), save: saver.note))
     let result = try step.run(input)
     state.position = BatchPlan(at: state.position, order: run.order, batch: run.settings.batch).next
     if result.isFinite {
@@ -149,8 +149,8 @@ package final class Trainer {
     }
   }
 
-  private var stopWish: RankNote.Stop {
-    if StopSignals.isStopRequested { return .signal }
+  private func stopWish(after step: Int) -> RankNote.Stop {
+    if StopSignals.isStopRequested || step == options.stopsAfter { return .signal }
     let limit = run.settings.timeLimit
     return limit > 0 && ReportClock.uptime() - began > limit ? .timeLimit : .no
   }

@@ -12,6 +12,8 @@ package struct TrainerOptions: Sendable {
   /// "in-process" or "mpi", for the lineage.
   package var transport = "in-process"
   package var catalogue = Catalogue.standard
+  /// Save and end after this step, as a signal would; 0 = never.
+  package var stopsAfter = 0
   /// Whether rank 0 prints progress.
   package var prints = true
 

@@ -1,0 +1,40 @@
+import EspalierComm
+import EspalierMethods
+import EspalierState
+import EspalierTesting
+import EspalierTrain
+import Testing
+
+/// What ranks counted while they ran, held against what `plan` says: counters, not formulas.
+@Suite struct CountersTests {
+  private func plan(_ overrides: [String], ranks: Int) throws -> RunPlan {
+    let settings = try RunSettings(
+      recipe: SettingsFile(text: TinyRuns.decoder, name: "recipe"), overrides: overrides,
+      choices: Catalogue.standard.choices)
+    return try RunPlan(ResolvedRun(settings), ranks: ranks)
+  }
+
+  @Test("each rank computes the samples of its lanes, and sends and holds what plan says", arguments: 1...4, 0...3)
+  func counters(ranks: Int, stage: Int) throws {
+    let steps = 5
+    let overrides = ["stage=\(stage)", "schedule.0.train.steps=\(steps)", "evaluate.batches=1", "evaluate.every=0"]
+    try Runs.inTemporaryDirectory { directory in
+      let result = try Runs.train(
+        TinyRuns.decoder, set: overrides + ["data.text.validation=0%"], ranks: ranks, in: directory + "/run")
+      let plan = try plan(overrides, ranks: ranks)
+      let dealing = LaneDealing(lanes: 8, ranks: ranks, order: stage >= 2 ? .roundRobin : .contiguous)
+      for rank in 0..<ranks {
+        let figures = result.ranks[rank]
+        #expect(figures.samples == steps * dealing.lanes(of: rank).count * 2, "samples of rank \(rank)")
+        let (sent, received) = (plan.traffic.bytesSent[rank], plan.traffic.bytesReceived[rank])
+        // Ranks also agree on saves and on the end; that is not part of a step.
+        let besides = 60_000
+        #expect(abs(figures.bytesSent - steps * sent) <= steps * sent / 100 + besides, "sent by rank \(rank)")
+        #expect(abs(figures.bytesReceived - steps * received) <= steps * received / 100 + besides, "received by \(rank)")
+        #expect(figures.state == plan.memory.byRank[rank], "state of rank \(rank)")
+        // Slabs are all that a store holds: every byte is in an account.
+        #expect(abs(figures.slabBytes - figures.state.total) <= 64 * 200, "slabs of rank \(rank)")
+      }
+    }
+  }
+}
