@@ -171,20 +171,20 @@ package struct CheckpointDirectory: Sendable {
 
   // MARK: Retiring
 
-  /// Removes what the retention does not keep: never the checkpoint just made, nor any while fewer good ones are newer than
-  /// the retention asks for. Faulty ones do not count, and go only when they are older than all that are kept.
+  /// Removes what the retention does not keep: never the checkpoint just made, nor any while fewer good ones than asked for
+  /// are newer. Faulty ones do not count, and go only when they are older than all that are kept. Steps beyond the one just
+  /// made do not count and stay: a resume has passed them over.
   private func retire(_ retention: Retention, justCommitted: Int) -> (retired: [String], notes: [CheckpointError]) {
     guard case .last(let count) = retention else { return ([], []) }
     var retired: [String] = []
     var notes: [CheckpointError] = []
     do {
       var kept = 0
-      for entry in try list().reversed() {
+      for entry in try list().reversed() where entry.step <= justCommitted {
         if kept < max(count, 1) {
           if (try? CheckpointReader(entry.path, fileSystem: fileSystem)) != nil { kept += 1 }
           continue
         }
-        guard entry.step != justCommitted else { continue }
         do {
           try remove(entry)
           retired.append(entry.name)

@@ -148,7 +148,7 @@ extension Manifest {
       .damaged(kind, file: file, tensor: tensor, reason)
     }
     var names: Set<String> = []
-    var used: Set<[Int]> = []
+    var used: [Set<Int>] = Array(repeating: [], count: shards.count)
     for tensor in tensors {
       let name = tensor.record.name
       guard !name.isEmpty, names.insert(name).inserted else {
@@ -181,7 +181,7 @@ extension Manifest {
               .overlap, subject,
               "elements \(piece.range.lowerBound) to \(min(end, piece.range.upperBound)) are there twice")
           }
-          guard used.insert([piece.shard, piece.piece]).inserted else {
+          guard used[piece.shard].insert(piece.piece).inserted else {
             throw refuse(.overlap, subject, "piece \(piece.piece) of shard \(piece.shard) is used twice")
           }
           end = piece.range.upperBound
