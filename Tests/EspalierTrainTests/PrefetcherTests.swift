@@ -86,7 +86,7 @@ private final class CountedDataset: Dataset, @unchecked Sendable {  // `reads` i
       let counted = CountedDataset()
       data = counted
       let reader = Prefetcher(counted, requests: requests(steps: 100_000), depth: 2)
-      reader.stop()
+      withExtendedLifetime(reader) {}
     }
     let deadline = Date().addingTimeInterval(20)
     while data != nil, Date() < deadline { Thread.sleep(forTimeInterval: 0.005) }

@@ -44,7 +44,9 @@ import Testing
     }
     let story = lines.map { "\($0["kind"]?.recipeText ?? "") \($0["step"]?.recipeText ?? "")" }
     #expect(story == ["step 1", "step 2", "step 3", "step 4", "evaluation 4", "save 4", "resume 4", "step 5"])
-    #expect(lines[6]["changes"]?.recipeText == "[{ isFree: true, key: stage, new: \"3\", old: \"1\" }]")
+    #expect(
+      lines.first { $0["kind"] == .text("resume") }?["changes"]?.recipeText
+        == "[{ isFree: true, key: stage, new: \"3\", old: \"1\" }]")
   }
 
   @Test("lines of many threads stay whole")

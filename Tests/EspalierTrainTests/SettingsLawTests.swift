@@ -70,6 +70,10 @@ let allSettings: [any Settings.Type] = [
       rows.map(\.key) == ["steps", "epochs", "rate", "rate.shape", "rate.warmup", "rate.floor", "rate.decayFraction"])
     #expect(rows.map(\.standard) == ["0", "0", "", "cosine", "20", "0.1", "0.2"])
     #expect(rows[4].unit == "steps")
+    let run = try SettingsTable(of: RunSettings.self).rows
+    #expect(run.first { $0.key == "schedule" }?.standard == "")
+    #expect(run.first { $0.key == "schedule.0.train.rate.warmup" }?.standard == "20")
+    #expect(run.first { $0.key == "batch.samples" }?.unit == "samples/step")
     #expect(
       try SettingsTable(of: NonFiniteSettings.self).text
         == "limit  10  steps\n    Such steps are left out on all ranks alike; this many in a row stop the run.\n")

@@ -27,11 +27,13 @@ public struct SettingsTable: Sendable, Equatable {
     for field in type(of: settings).fields {
       let key = prefix + field.key
       let nested = values[field.key] as? any Settings
-      rows.append(
-        Row(
-          key: key, standard: nested == nil ? encoded[field.key]?.recipeText ?? "" : "", unit: field.unit,
-          meaning: field.meaning))
+      let phases = values[field.key] as? [any FixedChoice] ?? []
+      let standard = nested == nil && phases.isEmpty ? encoded[field.key]?.recipeText ?? "" : ""
+      rows.append(Row(key: key, standard: standard, unit: field.unit, meaning: field.meaning))
       if let nested { try add(nested, under: key + ".", to: &rows) }
+      for (index, phase) in phases.enumerated() {
+        try add(phase.settings, under: "\(key).\(index).\(phase.name).", to: &rows)
+      }
     }
   }
 
@@ -70,7 +72,8 @@ public enum CommentedRecipe {
     let encoded = try SettingValue(encoding: settings)
     let margin = String(repeating: " ", count: indent)
     for field in type(of: settings).fields {
-      lines += wrapped(field.meaning + (field.unit.isEmpty ? "" : " [\(field.unit)]"), margin: margin + "# ")
+      let unit = field.unit.isEmpty ? [] : ["[\(field.unit)]"]
+      lines += wrapped(field.meaning.split(separator: " ").map(String.init) + unit, margin: margin + "# ")
       let value = values[field.key]
       if let nested = value as? any Settings {
         lines.append("\(margin)\(field.key):")
@@ -108,9 +111,9 @@ public enum CommentedRecipe {
     try add(try settings(type), choices: choices, indent: indent + 2, to: &lines)
   }
 
-  private static func wrapped(_ text: String, margin: String, width: Int = 100) -> [String] {
+  private static func wrapped(_ words: [String], margin: String, width: Int = 100) -> [String] {
     var lines: [String] = [], line = margin
-    for word in text.split(separator: " ") {
+    for word in words {
       if line.count + word.count > width, line != margin {
         lines.append(String(line.dropLast()))
         line = margin
