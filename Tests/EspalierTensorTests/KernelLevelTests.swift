@@ -149,4 +149,14 @@ import Testing
         == "ESPALIER_KERNELS=avx9 cannot be used: there is no such level; unset the variable, or name default, x86-64-v3 or "
         + "x86-64-v4, whichever every node has")
   }
+
+  @Test(.enabled(if: ck_table_of("x86-64-v4") != nil, "this processor has no AVX-512"))
+  func `the fingerprint tells the default kernels from the others, and only those`() throws {
+    let (plain, v3) = (
+      try #require(Kernels.fingerprint(level: "default")), try #require(Kernels.fingerprint(level: "x86-64-v3"))
+    )
+    #expect(Kernels.fingerprint(level: "x86-64-v4") == v3)
+    #expect(plain != v3)
+    #expect(Kernels.fingerprint(level: "avx9") == nil)
+  }
 }
