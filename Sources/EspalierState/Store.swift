@@ -42,7 +42,7 @@ package final class Store {
   package init<Model>(
     _ built: Built<Model>, slots: [SlotSpec], granularity: Granularity, options: Options, communicator: Communicator
   ) {
-    precondition(communicator.size <= options.lanes, "\(communicator.size) ranks for \(options.lanes) lanes")
+    require(communicator.size <= options.lanes, "\(communicator.size) ranks for \(options.lanes) lanes")
     blueprint = built.blueprint
     parameters = built.parameters
     handles = built.handles
@@ -96,7 +96,7 @@ package final class Store {
   package func pointer(_ slot: String, _ piece: LayoutPiece) -> UnsafeMutablePointer<Float> {
     let slice = layout.runs[piece.segment].slice(of: communicator.rank)
     if slot == SlotSpec.value.name { return values.own(piece.segment).pointer + (piece.offset - slice.lowerBound) }
-    guard let slab = slotSlabs[slot]?[piece.segment] else { preconditionFailure("there is no slot '\(slot)'") }
+    guard let slab = slotSlabs[slot]?[piece.segment] else { fatalError("there is no slot '\(slot)'") }
     return slab.pointer + (options.stage.shardsSlots ? piece.offset - slice.lowerBound : piece.offset)
   }
 

@@ -29,7 +29,7 @@ package final class Trainer {
     self.run = run
     self.communicator = communicator
     self.options = options
-    Workers.use(run.settings.threads)
+    Kernels.threads = run.settings.threads
     try KernelLevel.requireUniform(communicator)
 
     let session = try RankSession(run, communicator)

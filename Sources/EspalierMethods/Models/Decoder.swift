@@ -87,7 +87,7 @@ public struct Decoder: Model {
   /// Logits `[samples · time, vocabulary]` of a batch of tokens `[samples, time]`.
   public func logits(_ batch: Batch, on tape: Tape) -> Tensor {
     guard case .tokens(let tokens) = batch.inputs else {
-      preconditionFailure("a decoder reads tokens; this batch has dense features")
+      fatalError("a decoder reads tokens; this batch has dense features")
     }
     var x = embed(TokenInput(tokens, on: tape))
     for block in blocks { x = block(x) }

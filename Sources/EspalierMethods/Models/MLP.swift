@@ -50,7 +50,7 @@ public struct MLP: Model {
   /// Logits `[samples, classes]` of dense samples.
   public func logits(_ batch: Batch, on tape: Tape) -> Tensor {
     guard case .features(let values, let shape) = batch.inputs else {
-      preconditionFailure("an MLP reads dense features; this batch has tokens")
+      fatalError("an MLP reads dense features; this batch has tokens")
     }
     var x = tape.constant(values, [shape[0], featureCount])
     for layer in layers { x = layer(x) }

@@ -15,7 +15,7 @@ public struct EpochOrder: Sendable, Equatable {
   /// - Parameter key: the run's key for the order of its data.
   /// - Precondition: `sampleCount` is not negative.
   public init(sampleCount: Int, key: RandomKey) {
-    precondition(sampleCount >= 0, "a data set has no negative number of samples, got \(sampleCount)")
+    require(sampleCount >= 0, "a data set has no negative number of samples, got \(sampleCount)")
     self.sampleCount = sampleCount
     self.key = key
     let bits = UInt64(Int.bitWidth - max(sampleCount - 1, 0).leadingZeroBitCount)
@@ -49,7 +49,7 @@ public struct EpochOrder: Sendable, Equatable {
 
   private func permute(_ place: UInt64, key: RandomKey) -> UInt64 {
     let count = UInt64(sampleCount)
-    precondition(place < count, "place \(place) lies outside of an epoch of \(count) samples")
+    require(place < count, "place \(place) lies outside of an epoch of \(count) samples")
     guard count > 1 else { return 0 }
     let mask = (1 << halfBits) - 1 as UInt64
     var value = place

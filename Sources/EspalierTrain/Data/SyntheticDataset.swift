@@ -59,7 +59,7 @@ public struct SyntheticDataset: Dataset {
   private let key: RandomKey
 
   init(_ settings: SyntheticSettings, context: Int, indices: Range<UInt64>) {
-    precondition(
+    require(
       context > 0 || settings.kind == .classes, "a sample has at least one token, got a context of \(context)")
     self.settings = settings
     self.context = context
@@ -98,7 +98,7 @@ public struct SyntheticDataset: Dataset {
   }
 
   public func batch(of indices: [UInt64]) throws -> Batch {
-    for index in indices { precondition(index < UInt64(sampleCount), "sample \(index) is none of \(sampleCount)") }
+    for index in indices { require(index < UInt64(sampleCount), "sample \(index) is none of \(sampleCount)") }
     let keys = indices.map { key.child(range.lowerBound + $0) }
     return settings.kind == .classes ? classBatch(keys, indices) : tokenBatch(keys, indices)
   }

@@ -18,7 +18,7 @@ public struct TextDataset: Dataset {
 
   /// - Throws: `DataError` of kind `.tooShort` when no run holds a window.
   package init(_ name: String, _ bytes: TextBytes, runs: [Range<Int>], context: Int) throws {
-    precondition(context > 0, "a window has at least one byte, got a context of \(context)")
+    require(context > 0, "a window has at least one byte, got a context of \(context)")
     let runs = runs.filter { $0.count > context }
     var firstSamples: [Int] = [], count = 0
     for run in runs {
@@ -55,7 +55,7 @@ public struct TextDataset: Dataset {
   /// The first byte of a sample in the text.
   /// - Complexity: log runs.
   package func firstByte(of sample: UInt64) -> Int {
-    precondition(sample < UInt64(sampleCount), "sample \(sample) is none of \(sampleCount)")
+    require(sample < UInt64(sampleCount), "sample \(sample) is none of \(sampleCount)")
     let sample = Int(sample)
     var low = 0, high = runs.count
     while high - low > 1 {
