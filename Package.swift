@@ -67,6 +67,6 @@ let package = Package(
       resources: [.copy("Goldens")], swiftSettings: swift),
     .testTarget(name: "EspalierTrainTests", dependencies: ["EspalierTrain", "EspalierTesting"], swiftSettings: swift),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["EspalierCommand", "EspalierTesting"], swiftSettings: swift),
+      name: "EndToEndTests", dependencies: ["EspalierCommand", "EspalierTesting", "espalier"], swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6])

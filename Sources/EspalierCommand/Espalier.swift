@@ -1,4 +1,61 @@
-/// The command `espalier` as a library function, so that an extension can start it with a catalogue of its own.
+import ArgumentParser
+public import EspalierMethods
+import Foundation
+
+/// The command `espalier` as a library function, so that an extension can start it with a catalogue of its own:
+///
+///     Espalier.main(catalogue: .standard.adding(MyOptimizer.self))
 public enum Espalier {
-  public static func main() {}
+  /// Runs the command that the process was started with, and ends the process.
+  ///
+  /// Exit codes: 0; 75 where a run stopped as it was asked to and can be resumed; 64 for a command line that makes no sense; 1 for
+  /// everything else, with one sentence on standard error.
+  /// - Parameter catalogue: the models and optimizers that a recipe may name.
+  public static func main(catalogue: Catalogue = .standard) -> Never {
+    let parsed: any ParsableCommand
+    do { parsed = try RootCommand.parseAsRoot() } catch {
+      // Under mpirun every rank reads the same line; one of them says what is wrong with it.
+      guard Launcher.announcedRank == 0 else { exit(RootCommand.exitCode(for: error).rawValue) }
+      RootCommand.exit(withError: error)
+    }
+    do {
+      guard let command = parsed as? any CatalogueCommand else {
+        var command = parsed
+        try command.run()
+        exit(0)
+      }
+      exit(try command.run(CommandContext(catalogue: catalogue)))
+    } catch let request as CleanExit {
+      RootCommand.exit(withError: request)
+    } catch {
+      FailureReport.print(error)
+      exit(1)
+    }
+  }
+}
+
+/// What every command is given besides its arguments.
+struct CommandContext: Sendable {
+  let catalogue: Catalogue
+}
+
+/// A command that looks names up.
+protocol CatalogueCommand: ParsableCommand {
+  /// - Returns: the exit code.
+  func run(_ context: CommandContext) throws -> Int32
+}
+
+/// `espalier` itself.
+struct RootCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "espalier",
+    abstract: "Trains neural networks on CPU clusters; the result of a recipe is the same on any number of ranks.",
+    discussion: """
+      A first run:  espalier train launch/recipes/quickstart.yaml --ranks 2
+      With MPI:     launch/mpirun -n 2 train launch/recipes/quickstart.yaml
+      """,
+    groupedSubcommands: [
+      CommandGroup(name: "Training", subcommands: [TrainCommand.self]),
+      CommandGroup(name: "Checkpoints", subcommands: [SampleCommand.self, DigestCommand.self]),
+    ])
 }

@@ -104,13 +104,19 @@ extension Catalogue {
   }
 
   /// The tokens that a model reads at once; 0 for one that has no such option.
-  fileprivate func context(_ choice: Choice) throws -> Int {
+  package func context(_ choice: Choice) throws -> Int {
     func read<M: Model>(_ type: M.Type) throws -> Int {
       let options = try SettingValue(encoding: choice.settings(as: M.Configuration.self))
       guard case .mapping(let entries) = options, case .integer(let context)? = entries["context"] else { return 0 }
       return context
     }
     return try read(model(choice.name))
+  }
+
+  /// The model that a recipe names, for data of which no more than this is known: nothing is opened.
+  /// - Throws: `SettingsError` or `ModelError`.
+  package func resolve(_ choice: Choice, for data: DataDescription) throws -> any ResolvedModel {
+    try resolve(model(choice.name), choice, for: data)
   }
 
   fileprivate func resolve(_ type: any Model.Type, _ choice: Choice, for data: DataDescription) throws -> any ResolvedModel {
