@@ -37,7 +37,7 @@ struct SampleCommand: CatalogueCommand {
     let settings = try reader.settings(context.catalogue)
     let request = Sampling(
       prompt: Array(prompt.utf8), count: tokens, temperature: temperature, seed: seed)
-    Workers.use(settings.threads)
+    Kernels.threads = settings.threads
     let written = try World.inProcess(ranks: 1) { [catalogue = context.catalogue] communicator in
       try request.run(reader, settings, catalogue, communicator)
     }
