@@ -47,7 +47,9 @@ let package = Package(
       name: "EspalierState", dependencies: ["EspalierNN", "EspalierComm", "CKernels", "CZstd", "CXXHash"],
       swiftSettings: swift),
     .target(name: "EspalierMethods", dependencies: ["EspalierState", "CKernels"], swiftSettings: swift),
-    .target(name: "EspalierTrain", dependencies: ["EspalierMethods", "CKernels", "CZstd", yams, logging], swiftSettings: swift),
+    .target(
+      name: "EspalierTrain", dependencies: ["EspalierMethods", "CKernels", "CZstd", yams, logging], swiftSettings: swift
+    ),
     .target(name: "EspalierCommand", dependencies: ["EspalierTrain", argumentParser], swiftSettings: swift),
     .executableTarget(name: "espalier", dependencies: ["EspalierCommand"], swiftSettings: swift),
 
@@ -56,7 +58,8 @@ let package = Package(
     // Runs the laws of a transport under mpirun; started by EspalierCommTests.
     .executableTarget(
       name: "espalier-conformance", dependencies: ["EspalierComm", "EspalierTesting"], swiftSettings: swift),
-    .testTarget(name: "EspalierTensorTests", dependencies: ["EspalierTensor", "EspalierTesting"], swiftSettings: swift),
+    .testTarget(
+      name: "EspalierTensorTests", dependencies: ["EspalierTensor", "EspalierTesting"], swiftSettings: swift),
     .testTarget(
       name: "EspalierCommTests", dependencies: ["EspalierComm", "EspalierTesting", "espalier-conformance"],
       swiftSettings: swift),

@@ -27,7 +27,9 @@ package final class Monitor<State>: @unchecked Sendable {
   }
 
   /// Blocks until `body` finds what it looks for in the state, and wakes everyone else if it does; nil when the deadline passes first.
-  package func wait<Result>(atMost seconds: Double? = nil, for body: (inout State) throws -> Result?) rethrows -> Result? {
+  package func wait<Result>(atMost seconds: Double? = nil, for body: (inout State) throws -> Result?) rethrows
+    -> Result?
+  {
     condition.lock()
     defer { condition.unlock() }
     let clock = ContinuousClock()

@@ -13,7 +13,8 @@ public final class Parameter {
   init(_ spec: ParameterSpec) {
     self.spec = spec
     window = Storage(windowNamed: spec.name, count: spec.count)
-    gradient = spec.isTrainable ? GradientTarget(Storage(windowNamed: spec.name + " (gradient)", count: spec.count)) : nil
+    gradient =
+      spec.isTrainable ? GradientTarget(Storage(windowNamed: spec.name + " (gradient)", count: spec.count)) : nil
   }
 
   /// The weight as a tensor that operations on `tape` can take.

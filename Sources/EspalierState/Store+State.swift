@@ -19,7 +19,8 @@ extension Store {
     let pieces = ownPieces.flatMap { piece in
       slots.filter { has($0, piece.parameter) }.map { slot in
         StatePiece(
-          tensor: piece.parameter, slot: slot.name, range: piece.range, source: UnsafePointer(pointer(slot.name, piece)))
+          tensor: piece.parameter, slot: slot.name, range: piece.range, source: UnsafePointer(pointer(slot.name, piece))
+        )
       }
     }
     return Snapshot(tensors: tensorRecords, pieces: pieces)

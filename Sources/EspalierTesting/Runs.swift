@@ -1,8 +1,8 @@
 import EspalierComm
 package import EspalierMethods
 package import EspalierState
-package import EspalierTrain
 import EspalierTensor
+package import EspalierTrain
 import Foundation
 
 /// Whole runs on in-process ranks, with every check on.

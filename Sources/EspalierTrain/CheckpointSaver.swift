@@ -80,7 +80,8 @@ package final class CheckpointSaver {
       }
       result.update { $0 = written }
     }
-    running = Running(plan: plan, started: started, waited: Self.seconds(since: started), result: result, thread: thread)
+    running = Running(
+      plan: plan, started: started, waited: Self.seconds(since: started), result: result, thread: thread)
     return before
   }
 

@@ -54,7 +54,8 @@ package struct Evaluation {
     }
     let mean = loss / max(weight, 1)
     return EvaluationResult(
-      loss: mean, accuracy: correct / max(weight, 1), bitsPerByte: data.targetsAreBytes ? mean / 0.6931471805599453 : nil,
+      loss: mean, accuracy: correct / max(weight, 1),
+      bitsPerByte: data.targetsAreBytes ? mean / 0.6931471805599453 : nil,
       targets: Int(weight))
   }
 

@@ -40,7 +40,8 @@ package final class RankSession {
     groups = store.blueprint.parameters.map { run.settings.group(of: $0) }
     turns = LaneTurn.turns(
       of: communicator.rank,
-      in: LaneDealing(lanes: run.lanes, ranks: communicator.size, order: run.stage.laneOrder), order: run.stage.laneOrder)
+      in: LaneDealing(lanes: run.lanes, ranks: communicator.size, order: run.stage.laneOrder),
+      order: run.stage.laneOrder)
   }
 
   func count(samples: Int) { sampleCount += samples }

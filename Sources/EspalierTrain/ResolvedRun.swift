@@ -33,7 +33,8 @@ package struct ResolvedRun: Sendable {
     guard batches > 0 else {
       throw RunError(
         .batchLargerThanData, subject: "batch.samples",
-        reason: "\(training.description) has \(training.sampleCount) samples, fewer than one batch of \(settings.batch.samples)",
+        reason:
+          "\(training.description) has \(training.sampleCount) samples, fewer than one batch of \(settings.batch.samples)",
         remedy: "choose a smaller batch, a shorter context, or 'batch: { last: keep }'")
     }
     schedule = try Schedule(settings, stepsPerEpoch: batches)
@@ -119,7 +120,9 @@ extension Catalogue {
     try resolve(model(choice.name), choice, for: data)
   }
 
-  fileprivate func resolve(_ type: any Model.Type, _ choice: Choice, for data: DataDescription) throws -> any ResolvedModel {
+  fileprivate func resolve(_ type: any Model.Type, _ choice: Choice, for data: DataDescription) throws
+    -> any ResolvedModel
+  {
     func resolve<M: Model>(_ type: M.Type) throws -> any ResolvedModel {
       Resolved<M>(checked: try M.validated(choice.settings(as: M.Configuration.self), for: data))
     }

@@ -45,7 +45,8 @@ final class RunReport {
     guard number % logEvery == 0 else { return }
     write(
       .step(
-        number, loss: report.loss, rate: rate, gradientNorm: report.gradientNorm, tokens: report.weight, seconds: seconds))
+        number, loss: report.loss, rate: rate, gradientNorm: report.gradientNorm, tokens: report.weight,
+        seconds: seconds))
   }
 
   func evaluated(_ step: Int, _ result: EvaluationResult, seconds: Double) {
@@ -94,7 +95,8 @@ final class RunReport {
     switch outcome.end {
     case .finished: console.line("done after step \(outcome.step); newest checkpoint: \(outcome.checkpoint)")
     case .stopped:
-      console.line("stopped as asked after step \(outcome.step); go on with --resume (checkpoint: \(outcome.checkpoint))")
+      console.line(
+        "stopped as asked after step \(outcome.step); go on with --resume (checkpoint: \(outcome.checkpoint))")
     }
   }
 

@@ -26,7 +26,9 @@ package struct TrafficPlan: Hashable, Sendable {
     }
     // The two small gathers: the weights of the lanes, then notes, losses and one double a chunk.
     let small = (0..<ranks).map { rank in
-      8 * (1 + 3 + 2 * dealing.lanes(of: rank).count + layout.pieces(of: rank, blueprint).reduce(0) { $0 + $1.chunkCount })
+      8
+        * (1 + 3 + 2 * dealing.lanes(of: rank).count
+          + layout.pieces(of: rank, blueprint).reduce(0) { $0 + $1.chunkCount })
     }
     for rank in 0..<ranks where ranks > 1 {
       sent[rank] += small[rank] * (ranks - 1)

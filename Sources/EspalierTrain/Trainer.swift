@@ -118,7 +118,8 @@ package final class Trainer {
     let found = try step.explain(input)
     report.skipped(number, found)
     guard state.skippedInRow >= run.settings.nonFinite.limit else { return }
-    let place = found.first.map { "lane \($0.lane), segment '\($0.segment)', parameter '\($0.parameter)'" } ?? "unknown place"
+    let place =
+      found.first.map { "lane \($0.lane), segment '\($0.segment)', parameter '\($0.parameter)'" } ?? "unknown place"
     throw RunError(
       .notFinite, subject: "step \(number)",
       reason: "\(state.skippedInRow) steps in a row had a loss or gradient that is not finite (first in \(place))",

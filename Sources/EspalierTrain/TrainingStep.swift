@@ -124,7 +124,9 @@ package final class TrainingStep {
           parameter: first.map { store.blueprint.parameters[$0.parameter].name } ?? ""))
     }
     store.inspector = nil
-    return try session.communicator.gatherValues(found, label: "non-finite step").flatMap { $0 }.sorted { $0.lane < $1.lane }
+    return try session.communicator.gatherValues(found, label: "non-finite step").flatMap { $0 }.sorted {
+      $0.lane < $1.lane
+    }
   }
 }
 

@@ -30,7 +30,8 @@ import Testing
         // Ranks also agree on saves and on the end; that is not part of a step.
         let besides = 60_000
         #expect(abs(figures.bytesSent - steps * sent) <= steps * sent / 100 + besides, "sent by rank \(rank)")
-        #expect(abs(figures.bytesReceived - steps * received) <= steps * received / 100 + besides, "received by \(rank)")
+        #expect(
+          abs(figures.bytesReceived - steps * received) <= steps * received / 100 + besides, "received by \(rank)")
         #expect(figures.state == plan.memory.byRank[rank], "state of rank \(rank)")
         // Slabs are all that a store holds: every byte is in an account.
         #expect(abs(figures.slabBytes - figures.state.total) <= 64 * 200, "slabs of rank \(rank)")

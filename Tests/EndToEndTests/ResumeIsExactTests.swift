@@ -31,7 +31,9 @@ import Testing
   func partialBatches() throws {
     // 61 samples a pass in batches of 16: the last one has 13 for 8 lanes.
     let recipe = Self.recipe.replacing("steps: \(Self.steps)", with: "epochs: 3")
-      .replacing("text: { path: \"\(TinyRuns.text)\", validation: 1% }", with: "synthetic: { kind: shift, samples: 61 }")
+      .replacing(
+        "text: { path: \"\(TinyRuns.text)\", validation: 1% }", with: "synthetic: { kind: shift, samples: 61 }"
+      )
       .replacing("lanes: 8", with: "lanes: 8, last: keep")
     try Runs.inTemporaryDirectory { directory in
       let whole = try Runs.train(recipe, ranks: 3, in: directory + "/whole")

@@ -93,7 +93,8 @@ import Testing
       let first = try Runs.train(recipe, in: directory + "/first")
       let source = first.outcome.checkpoint
       let second = try Runs.train(
-        recipe, set: ["start.from=\(source)", "schedule.0.train.steps=1", "optimizer.adamw.rate=0", "seed=99"], ranks: 2,
+        recipe, set: ["start.from=\(source)", "schedule.0.train.steps=1", "optimizer.adamw.rate=0", "seed=99"],
+        ranks: 2,
         in: directory + "/second")
       let (a, b) = (first.digests.slots.filter { $0.name.hasSuffix("/value") }, second.digests.slots)
       for (name, digest) in a { #expect(b.first { $0.name == name }?.digest == digest) }
@@ -107,7 +108,8 @@ import Testing
       let first = try Runs.train(recipe, in: directory + "/first")
       let text = refusal {
         _ = try Runs.train(
-          recipe, set: ["start.from=\(first.outcome.checkpoint)", "model.decoder.hidden=128"], in: directory + "/second")
+          recipe, set: ["start.from=\(first.outcome.checkpoint)", "model.decoder.hidden=128"], in: directory + "/second"
+        )
       }
       #expect(text.contains("blocks.0.feedForward.gateUp.weight") && text.contains("shape"))
     }

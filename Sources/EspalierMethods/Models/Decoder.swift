@@ -109,7 +109,8 @@ public struct Decoder: Model {
     }
     guard c.depth >= 0 else { throw ModelError("depth", "\(c.depth) is negative", remedy: "write 0 or more") }
     guard data.features == 0 else {
-      throw ModelError("data", "a decoder reads tokens and this data set has dense features", remedy: "use the model 'mlp'")
+      throw ModelError(
+        "data", "a decoder reads tokens and this data set has dense features", remedy: "use the model 'mlp'")
     }
     guard c.width % c.heads == 0 else {
       throw ModelError(
@@ -134,7 +135,8 @@ public struct Decoder: Model {
     if c.vocabulary == 0 { c.vocabulary = data.classes }
     guard c.vocabulary >= data.classes else {
       throw ModelError(
-        "vocabulary", "\(c.vocabulary) rows cannot hold the data's \(data.classes) tokens", remedy: "write 0 or more rows")
+        "vocabulary", "\(c.vocabulary) rows cannot hold the data's \(data.classes) tokens",
+        remedy: "write 0 or more rows")
     }
     guard (0..<1).contains(c.dropout) else {
       throw ModelError("dropout", "\(c.dropout) is no probability below 1", remedy: "write 0 … 0.9")

@@ -62,7 +62,8 @@ public struct MLP: Model {
   public static func validated(_ configuration: Configuration, for data: DataDescription) throws -> Configuration {
     var c = configuration
     guard data.features > 0 else {
-      throw ModelError("data", "an MLP reads dense features and this data set has tokens", remedy: "use the model 'decoder'")
+      throw ModelError(
+        "data", "an MLP reads dense features and this data set has tokens", remedy: "use the model 'decoder'")
     }
     if c.features == 0 { c.features = data.features }
     if c.classes == 0 { c.classes = data.classes }

@@ -47,7 +47,8 @@ public struct AdamW: Optimizer {
   public func update(_ shard: ParameterShard, at moment: UpdateMoment) {
     ck_adamw(
       shard.value.baseAddress, shard.gradient.baseAddress, shard.slot("adamw.m").baseAddress,
-      shard.slot("adamw.v").baseAddress, shard.value.count, moment.rate * shard.group.rate, options.beta1, options.beta2,
+      shard.slot("adamw.v").baseAddress, shard.value.count, moment.rate * shard.group.rate, options.beta1,
+      options.beta2,
       options.epsilon, options.decay * shard.group.decay, 1 - power(options.beta1, moment.count),
       1 - power(options.beta2, moment.count), moment.gradientScale)
   }

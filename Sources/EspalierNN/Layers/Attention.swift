@@ -56,6 +56,9 @@ public struct SelfAttention: Layer {
     var fused = projection(x)
     if let base = options.rotaryBase { fused = fused.rotary(shape, base: base) }
     let scale = 1 / Float(options.headWidth).squareRoot()
-    return output(fused.attention(shape, causal: options.isCausal, scale: scale).reshaped([shape.batch, shape.time, shape.heads * shape.headWidth]))
+    return output(
+      fused.attention(shape, causal: options.isCausal, scale: scale).reshaped([
+        shape.batch, shape.time, shape.heads * shape.headWidth,
+      ]))
   }
 }

@@ -6,7 +6,9 @@ public struct Embedding: Layer {
   /// Learned positions, `[context, width]`.
   let positions: Parameter?
 
-  public init(_ scope: Scope, vocabulary: Int, width: Int, learnedPositions context: Int? = nil, deviation: Float = 0.02) {
+  public init(
+    _ scope: Scope, vocabulary: Int, width: Int, learnedPositions context: Int? = nil, deviation: Float = 0.02
+  ) {
     table = scope.parameter(
       "table", [.index("vocabulary", vocabulary), .input("model", width)], .normal(standardDeviation: deviation),
       tags: [.embedding])
