@@ -18,16 +18,13 @@ public enum Espalier {
       guard Launcher.announcedRank == 0 else { exit(RootCommand.exitCode(for: error).rawValue) }
       RootCommand.exit(withError: error)
     }
-    do {
-      guard let command = parsed as? any CatalogueCommand else {
-        var command = parsed
-        try command.run()
-        exit(0)
-      }
-      exit(try command.run(CommandContext(catalogue: catalogue)))
-    } catch let request as CleanExit {
-      RootCommand.exit(withError: request)
-    } catch {
+    guard let command = parsed as? any CatalogueCommand else {
+      // The parser's own: help, or no command at all.
+      var command = parsed
+      do { try command.run() } catch { RootCommand.exit(withError: error) }
+      exit(0)
+    }
+    do { exit(try command.run(CommandContext(catalogue: catalogue))) } catch {
       FailureReport.print(error)
       exit(1)
     }
@@ -55,7 +52,13 @@ struct RootCommand: ParsableCommand {
       With MPI:     launch/mpirun -n 2 train launch/recipes/quickstart.yaml
       """,
     groupedSubcommands: [
-      CommandGroup(name: "Training", subcommands: [TrainCommand.self]),
-      CommandGroup(name: "Checkpoints", subcommands: [SampleCommand.self, DigestCommand.self]),
+      CommandGroup(name: "Training", subcommands: [TrainCommand.self, EvaluateCommand.self, SampleCommand.self]),
+      CommandGroup(
+        name: "Recipe",
+        subcommands: [
+          InitCommand.self, CheckCommand.self, PlanCommand.self, DataCommand.self, ListCommand.self, DescribeCommand.self,
+        ]),
+      CommandGroup(
+        name: "Checkpoint", subcommands: [InspectCommand.self, VerifyCommand.self, DigestCommand.self]),
     ])
 }

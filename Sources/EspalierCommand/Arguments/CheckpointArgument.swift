@@ -15,8 +15,6 @@ struct CheckpointArgument: ParsableArguments {
   /// Opens the checkpoint. Which one a run directory stands for is said on standard error.
   /// - Throws: `CheckpointError`, or `CommandError` where there is none.
   func open() throws -> CheckpointReader {
-    var folder = path
-    while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
     guard let run = Self.run(at: folder) else { return try CheckpointReader(folder) }
     let directory = CheckpointDirectory(run: run)
     let found = try directory.newestValid(full: true)
@@ -33,6 +31,25 @@ struct CheckpointArgument: ParsableArguments {
     }
     if says { FailureReport.warn("using \(reader.path), the newest valid checkpoint of \(run)") }
     return reader
+  }
+
+  /// The folders of all checkpoints that the path stands for, oldest first.
+  /// - Throws: `CommandError` for a run without any.
+  func all() throws -> [String] {
+    guard let run = Self.run(at: folder) else { return [folder] }
+    let found = try CheckpointDirectory(run: run).list().map(\.path)
+    guard !found.isEmpty else {
+      throw CommandError(
+        .noCheckpoint, subject: folder, reason: "the run has no checkpoint", remedy: "name the folder of one, or train first")
+    }
+    return found
+  }
+
+  /// The path without a slash at its end.
+  private var folder: String {
+    var folder = path
+    while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
+    return folder
   }
 
   /// The run directory that a path names; nil for everything else.

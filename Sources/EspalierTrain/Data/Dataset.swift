@@ -53,6 +53,8 @@ public struct DataSplits: Sendable {
 
 /// Options that open a data set.
 public protocol DataSettings: Settings {
+  /// One sentence for `espalier list`.
+  static var summary: String { get }
   /// Opens the data.
   /// - Parameter context: the tokens that the model reads at once; sets without a time dimension pass over it.
   /// - Throws: `DataError`.

@@ -58,6 +58,13 @@ public struct SettingsFile: Sendable {
     return try merge.merge(tree, over: S(), at: SettingPath()).decode(as: S.self)
   }
 
+  /// What the file states, as it stands: nothing is merged or checked.
+  /// - Throws: `SettingsError` for text that is no YAML.
+  package func value() throws -> SettingValue {
+    guard let tree = try SettingsReader.read(text, place: name) else { return .mapping([:]) }
+    return try ScalarReader(merge: SettingsMerge(file: name, tables: [:]), path: SettingPath(), limit: nil).anything(tree)
+  }
+
   private func checkVersion(_ tree: SettingNode, _ merge: SettingsMerge) throws {
     guard case .mapping(let entries) = tree.content, let entry = entries.first(where: { $0.key == "version" }) else {
       return

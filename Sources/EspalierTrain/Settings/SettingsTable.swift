@@ -9,6 +9,11 @@ public struct SettingsTable: Sendable, Equatable {
     public let standard: String
     public let unit: String
     public let meaning: String
+
+    /// The row of the same key further down.
+    package func under(_ prefix: String) -> Row {
+      Row(key: "\(prefix).\(key)", standard: standard, unit: unit, meaning: meaning)
+    }
   }
 
   public let rows: [Row]

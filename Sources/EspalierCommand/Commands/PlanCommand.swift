@@ -1,0 +1,73 @@
+import ArgumentParser
+import EspalierComm
+import EspalierMethods
+import EspalierTrain
+
+struct PlanCommand: CatalogueCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan",
+    abstract: "Tells what a run will need: memory, traffic, work, size of a checkpoint.",
+    discussion: "Computed from the shapes alone; nothing is trained and no rank is started. Activations are not in it.")
+
+  @OptionGroup var recipe: RecipeArgument
+  @Option(help: ArgumentHelp("Ranks (default: the cluster file's, else 1).", valueName: "n")) var ranks: Int?
+  @Option(help: ArgumentHelp("ZeRO stage instead of the recipe's.", valueName: "s")) var stage: Int?
+  @Option(help: ArgumentHelp("A cluster file, whose memory is compared.", valueName: "file")) var cluster: String?
+  @Flag(help: "Print JSON.") var json = false
+
+  func run(_ context: CommandContext) throws -> Int32 {
+    let cluster = try cluster.map { try SettingsFile(path: $0).load(ClusterSettings.self) }
+    let run = try recipe.resolved(context.catalogue, also: stage.map { ["stage=\($0)"] } ?? [])
+    let plan = try RunPlan(run, ranks: ranks ?? cluster?.rankCount ?? 1)
+    let report = PlanReport(plan, cluster: cluster)
+    try json ? Output.json(report) : Output.write(report.text)
+    return 0
+  }
+}
+
+/// A plan with what there is to say about it.
+struct PlanReport: Encodable {
+  let plan: RunPlanReport
+  let advice: PlanAdvice
+
+  init(_ plan: RunPlan, cluster: ClusterSettings?) {
+    self.plan = RunPlanReport(plan)
+    advice = PlanAdvice(plan, cluster: cluster)
+  }
+
+  /// The keys of both in one object.
+  func encode(to encoder: any Encoder) throws {
+    try plan.encode(to: encoder)
+    try advice.encode(to: encoder)
+  }
+
+  var text: String {
+    let sent = plan.byRank.reduce(0) { $0 + $1.bytesSentPerStep }
+    var text = TextTable.pairs([
+      ("model", "\(plan.model), \(Amount.count(plan.parameters, "parameter")) in \(Amount.count(plan.segments, "segment"))"),
+      ("run", "\(Amount.count(plan.steps, "step")) of \(Amount.count(plan.samplesPerStep, "sample"))"),
+      ("ranks", "\(plan.ranks) at ZeRO stage \(plan.stage), \(Amount.count(plan.lanes, "lane"))"),
+      ("work", "\(Amount.operations(plan.operationsPerStep)) a step, products alone, over all ranks"),
+      ("traffic", "\(Amount.bytes(sent)) a step, sent by all ranks together"),
+      ("checkpoint", "\(Amount.bytes(plan.checkpointBytes)) before compression"),
+      ("even ranks", advice.evenRanks.map(String.init).joined(separator: ", ")),
+    ])
+    let slots = Array(Set(plan.byRank.flatMap { $0.bytesBySlot.keys })).sorted(by: Self.isBefore)
+    text += "\nState that a rank holds, and what it sends and receives in a step:\n"
+    text += TextTable.columns(
+      ["rank"] + slots + ["live", "total", "sent", "received"],
+      plan.byRank.map { rank in
+        ["\(rank.rank)"] + slots.map { Amount.bytes(rank.bytesBySlot[$0] ?? 0) }
+          + [rank.liveBytes, rank.totalBytes, rank.bytesSentPerStep, rank.bytesReceivedPerStep].map(Amount.bytes)
+      })
+    text += "'live' are copies of segments in use; 'gradient' includes the sums over lanes; activations come on top.\n"
+    for line in advice.advice { text += "\n\(line)\n" }
+    return text
+  }
+
+  /// Value and gradient first, then the optimizer's slots by name.
+  private static func isBefore(_ a: String, _ b: String) -> Bool {
+    let first = ["value", "gradient"]
+    return (first.firstIndex(of: a) ?? first.count, a) < (first.firstIndex(of: b) ?? first.count, b)
+  }
+}
