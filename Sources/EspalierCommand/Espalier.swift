@@ -60,5 +60,6 @@ struct RootCommand: ParsableCommand {
         ]),
       CommandGroup(
         name: "Checkpoint", subcommands: [InspectCommand.self, VerifyCommand.self, DigestCommand.self]),
+      CommandGroup(name: "Machine", subcommands: [BenchCommand.self]),
     ])
 }

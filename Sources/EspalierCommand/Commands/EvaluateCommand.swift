@@ -46,7 +46,7 @@ struct EvaluationJob: RankJob {
         .noValidation, subject: "data", reason: "the recipe has no validation set",
         remedy: "name one, as --set data.text.validation=FILE")
     }
-    Workers.use(run.settings.threads)
+    Kernels.threads = run.settings.threads
     try KernelLevel.requireUniform(communicator)
     let session = try RankSession(run, communicator)
     try communicator.together("reading \(checkpoint.path)") {

@@ -26,7 +26,11 @@ package enum KernelBenchmark {
     var hidden: Int { ((8 * width + 2) / 3 + 63) / 64 * 64 }
   }
 
-  package static func run(_ shape: Shape, repeats: Int) -> [Row] {
+  /// On one thread.
+  /// - Throws: `Kernels.LevelError` where ESPALIER_KERNELS names a level that this processor lacks.
+  package static func run(_ shape: Shape, repeats: Int) throws -> [Row] {
+    try Kernels.check()
+    Kernels.threads = 1
     let (rows, width, hidden) = (shape.rows, shape.width, shape.hidden)
     let attention = AttentionShape(
       batch: shape.batch, time: shape.time, heads: shape.heads, keyValueHeads: shape.heads, headWidth: shape.headWidth)
