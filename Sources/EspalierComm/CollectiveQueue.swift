@@ -32,10 +32,15 @@ final class CollectiveQueue: Sendable {
   let rank: Int
   let deadlineSeconds: Double
   let ledger: Monitor<CommunicationStatistics>
+  private let observers: [any CollectiveObserver]
   private let state = Monitor(State())
 
-  init(rank: Int, deadlineSeconds: Double, ledger: Monitor<CommunicationStatistics>) {
+  init(
+    rank: Int, deadlineSeconds: Double, ledger: Monitor<CommunicationStatistics>,
+    observers: [any CollectiveObserver] = []
+  ) {
     self.rank = rank
+    self.observers = observers
     self.deadlineSeconds = deadlineSeconds
     self.ledger = ledger
   }
@@ -54,14 +59,26 @@ final class CollectiveQueue: Sendable {
         return pending
       }
       let run: @Sendable (CollectiveRunner) throws -> Void = { runner in
+        self.note(.began, collective)
         let value = try runner.perform(collective, work)
         // Noted before anyone can see it complete.
         self.noteDone(collective)
+        self.note(.ended, collective)
         pending.complete(.success(value))
       }
-      state.waiting.append(Request(collective: collective, run: run, fail: { pending.complete(.failure($0)) }))
+      note(.requested, collective)
+      let fail: @Sendable (any Error) -> Void = {
+        self.note(.failed, collective)
+        pending.complete(.failure($0))
+      }
+      state.waiting.append(Request(collective: collective, run: run, fail: fail))
       return pending
     }
+  }
+
+  /// Tells the observers.
+  func note(_ moment: CollectiveMoment, _ collective: Collective) {
+    for observer in observers { observer.note(moment, collective) }
   }
 
   /// Blocks the communication thread until there is something to do.

@@ -13,6 +13,8 @@ public struct CommunicationOptions: Sendable {
   /// Called by `World.mpi` on the rank whose body threw, before the job is aborted: prints the error and returns the exit code (not 0).
   /// Without it the error goes to standard error and the code is 1.
   public var onFailure: (@Sendable (any Error) -> Int32)?
+  /// Who is told of every collective.
+  package var observers: CollectiveObservers?
 
   public init(
     deadlineSeconds: Double = 300, checksCollectives: Bool = false, chunkElements: Int = 262_144,

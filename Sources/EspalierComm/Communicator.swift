@@ -38,7 +38,9 @@ public final class Communicator: Sendable {
       let queue: CollectiveQueue
       do {
         backend = try makeBackend()
-        queue = CollectiveQueue(rank: backend.rank, deadlineSeconds: options.deadlineSeconds, ledger: ledger)
+        queue = CollectiveQueue(
+          rank: backend.rank, deadlineSeconds: options.deadlineSeconds, ledger: ledger,
+          observers: options.observers?(backend.rank, backend.size) ?? [])
         started.update { $0 = .success((backend.rank, backend.size, queue)) }
       } catch {
         started.update { $0 = .failure(error) }

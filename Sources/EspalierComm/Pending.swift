@@ -18,6 +18,8 @@ public final class Pending<Value: Sendable>: Sendable {
   public func wait() throws -> Value {
     if let done = result.read({ $0 }) { return try done.get() }
     let started = ContinuousClock().now
+    queue.note(.waitBegan, collective)
+    defer { queue.note(.waitEnded, collective) }
     let done = result.wait(atMost: queue.deadlineSeconds) { $0 }
     queue.noteWaiting(started.duration(to: ContinuousClock().now))
     guard let done else { throw queue.deadlineError(collective) }
