@@ -56,7 +56,8 @@ struct RootCommand: ParsableCommand {
       CommandGroup(
         name: "Recipe",
         subcommands: [
-          InitCommand.self, CheckCommand.self, PlanCommand.self, DataCommand.self, ListCommand.self, DescribeCommand.self,
+          InitCommand.self, CheckCommand.self, PlanCommand.self, DataCommand.self, ListCommand.self,
+          DescribeCommand.self,
         ]),
       CommandGroup(
         name: "Checkpoint", subcommands: [InspectCommand.self, VerifyCommand.self, DigestCommand.self]),

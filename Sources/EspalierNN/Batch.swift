@@ -10,6 +10,7 @@ public struct Batch: Sendable, Equatable {
     case features([Float], Shape)
   }
 
+  /// What the model reads.
   public let inputs: Inputs
   /// What the logits should say: `[samples, time]` for a language model, `[samples]` for a classifier; `Batch.ignored` where
   /// nothing is asked.
@@ -20,6 +21,7 @@ public struct Batch: Sendable, Equatable {
   /// The target that the loss passes over.
   public static let ignored: Int32 = -1
 
+  /// A batch of its parts; all three have one number of samples.
   public init(inputs: Inputs, targets: Indices, samples: [UInt64]) {
     self.inputs = inputs
     self.targets = targets

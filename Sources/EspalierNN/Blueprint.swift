@@ -2,7 +2,9 @@ public import EspalierTensor
 
 /// A property of a weight that optimizers and operators ask for by name.
 public struct ParameterTag: Hashable, Codable, Sendable, ExpressibleByStringLiteral {
+  /// As it is written.
   public let name: String
+  /// The tag of that name.
   public init(stringLiteral name: String) { self.name = name }
 
   /// The last weight of a residual branch: zero there makes the branch silent.
@@ -19,18 +21,24 @@ public struct ParameterTag: Hashable, Codable, Sendable, ExpressibleByStringLite
 public struct ParameterSpec: Hashable, Codable, Sendable {
   /// The full path, "blocks.3.attention.qkv.weight".
   public let name: String
+  /// Outermost first.
   public let axes: [Axis]
+  /// How it starts.
   public let initializer: Initializer
+  /// What optimizers and operators ask for.
   public let tags: Set<ParameterTag>
   /// False for a frozen weight: no gradient, no optimizer slot.
   public let isTrainable: Bool
 
+  /// One dimension an axis.
   public var shape: Shape { Shape(axes.map(\.count)) }
+  /// Elements.
   public var count: Int { shape.count }
 }
 
 /// What is gathered, recomputed, reduced and stacked as one.
 public struct SegmentSpec: Hashable, Codable, Sendable {
+  /// The full path, "blocks.3".
   public let name: String
   /// Segments of one stack are repeats of one another; depth operators work on stacks.
   public let stack: String?
@@ -42,11 +50,14 @@ public struct SegmentSpec: Hashable, Codable, Sendable {
 
 /// What a model is, without memory: every parameter with its axes, in segments, in the order of the forward pass.
 public struct Blueprint: Hashable, Codable, Sendable {
+  /// In the order in which the model was made.
   public let parameters: [ParameterSpec]
+  /// In the order of the forward pass.
   public let segments: [SegmentSpec]
 
   /// The number of weights.
   public var count: Int { parameters.reduce(0) { $0 + $1.count } }
 
+  /// The parameters of one segment.
   public func parameters(of segment: SegmentSpec) -> ArraySlice<ParameterSpec> { parameters[segment.parameters] }
 }

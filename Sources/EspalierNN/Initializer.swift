@@ -13,7 +13,9 @@ public enum Initializer: Hashable, Codable, Sendable {
   /// Normal with mean 0, by Box–Muller in double precision.
   case normal(standardDeviation: Float)
 
+  /// All elements 0.
   public static let zeros = Initializer.constant(0)
+  /// All elements 1.
   public static let ones = Initializer.constant(1)
 
   /// The "small" initialisation √(2 / (5·inputs)) of Nguyen and Salazar 2019, arXiv:1910.05895.

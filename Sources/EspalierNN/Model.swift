@@ -10,6 +10,7 @@ public protocol Model: SendableMetatype {
   /// The configuration with what the data decides filled in.
   /// - Throws: `ModelError` where the numbers do not fit each other or the data.
   static func validated(_ configuration: Configuration, for data: DataDescription) throws -> Configuration
+  /// Builds the model; allocates nothing.
   init(_ scope: Scope, _ configuration: Configuration)
   /// The logits of a batch, `[targets, classes]`: one row for each entry of `batch.targets`.
   func logits(_ batch: Batch, on tape: Tape) -> Tensor
@@ -24,6 +25,7 @@ public struct DataDescription: Hashable, Codable, Sendable {
   /// The number of features of a dense sample; 0 for tokens.
   public var features: Int
 
+  /// A description of its parts.
   public init(classes: Int, features: Int = 0) {
     self.classes = classes
     self.features = features
@@ -34,14 +36,18 @@ public struct DataDescription: Hashable, Codable, Sendable {
 public struct ModelError: Error, CustomStringConvertible, Equatable {
   /// The option, "heads".
   public let subject: String
+  /// What is wrong, with the values.
   public let reason: String
+  /// What to write instead.
   public let remedy: String
 
+  /// An error about one option.
   public init(_ subject: String, _ reason: String, remedy: String) {
     self.subject = subject
     self.reason = reason
     self.remedy = remedy
   }
 
+  /// One sentence.
   public var description: String { "model option '\(subject)': \(reason); \(remedy)" }
 }

@@ -4,6 +4,7 @@ public import EspalierTensor
 ///
 /// Belongs to the thread of its rank.
 public final class Parameter {
+  /// What the blueprint says of it.
   public let spec: ParameterSpec
   /// On the value; bound while the segment is gathered.
   package let window: Storage

@@ -9,12 +9,14 @@ public protocol Settings: Codable, Sendable, Equatable {
 
 /// What `espalier describe` says of one option.
 public struct SettingField: Sendable, Equatable {
+  /// The coding key.
   public let key: String
   /// The unit, or what may stand there: "tokens", "1/step", "constant | cosine | wsd".
   public let unit: String
   /// One sentence.
   public let meaning: String
 
+  /// A field of its parts.
   public init(_ key: String, unit: String = "", _ meaning: String) {
     self.key = key
     self.unit = unit

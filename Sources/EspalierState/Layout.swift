@@ -15,10 +15,13 @@ public struct Layout: Hashable, Codable, Sendable {
     /// `rankCount + 1` ascending positions: rank r owns `boundaries[r] ..< boundaries[r + 1]`.
     public let boundaries: [Int]
 
+    /// What a rank owns of the run.
     public func slice(of rank: Int) -> Range<Int> { boundaries[rank]..<boundaries[rank + 1] }
   }
 
+  /// How many ranks share the runs.
   public let rankCount: Int
+  /// One for each segment of the blueprint.
   public let runs: [Run]
 
   /// The unit of every norm and dot product, and the finest cut of a parameter.
@@ -49,6 +52,7 @@ public struct Layout: Hashable, Codable, Sendable {
 
 /// A stretch of one parameter inside one run.
 public struct LayoutPiece: Hashable, Sendable {
+  /// The place of the segment in the blueprint.
   public let segment: Int
   /// The place in the blueprint.
   public let parameter: Int

@@ -2,9 +2,12 @@
 ///
 /// All slots of a weight share one layout, so whatever can shard, save, reshard or grow one slot can do it for all.
 public struct SlotSpec: Hashable, Codable, Sendable {
+  /// "adamw.m"; begins with the name of whom it belongs to, except for `value`.
   public let name: String
+  /// How it follows its weight through growth.
   public let growth: GrowthRule
 
+  /// A slot of its parts.
   public init(_ name: String, growth: GrowthRule) {
     self.name = name
     self.growth = growth

@@ -9,7 +9,10 @@ public enum ZeroStage: Int, Codable, Sendable, CaseIterable {
   /// And values are shards: whole for two segments at a time.
   case values = 3
 
+  /// Whether optimizer and method slots are cut among ranks.
   public var shardsSlots: Bool { rawValue >= 1 }
+  /// Whether gradients are.
   public var shardsGradients: Bool { rawValue >= 2 }
+  /// Whether the weights themselves are.
   public var shardsValues: Bool { rawValue >= 3 }
 }

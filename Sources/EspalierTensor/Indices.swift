@@ -1,6 +1,8 @@
 /// A dense array of 32-bit integers: tokens, classes, positions. Not a `Tensor`: nothing differentiates through it.
 public struct Indices: Sendable, Equatable {
+  /// Its dimensions.
   public let shape: Shape
+  /// Row-major.
   public let values: [Int32]
 
   /// - Precondition: `values.count == shape.count`.
@@ -10,5 +12,6 @@ public struct Indices: Sendable, Equatable {
     self.shape = shape
   }
 
+  /// The number of indices.
   public var count: Int { values.count }
 }

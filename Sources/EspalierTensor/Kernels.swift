@@ -15,9 +15,12 @@ public enum Kernels {
     public let kind = "kernels"
     /// The level that was asked for.
     public let subject: String
+    /// Why not.
     public let reason: String
+    /// What to do instead.
     public let remedy: String
 
+    /// One sentence.
     public var description: String {
       "ESPALIER_KERNELS=\(subject) cannot be used: \(reason); \(remedy)"
     }

@@ -4,8 +4,10 @@
 /// on chance (a weight, a sample's dropout, the order of an epoch) is keyed and never positional.
 /// - Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014, doi:10.1145/2660193.2660195.
 public struct RandomKey: Hashable, Sendable, Codable {
+  /// The whole key: 64 bits.
   public let state: UInt64
 
+  /// The root of all streams of a seed.
   public init(seed: UInt64) { state = Self.mix(seed &+ Self.golden) }
 
   private init(state: UInt64) { self.state = state }

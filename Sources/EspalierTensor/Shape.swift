@@ -1,5 +1,6 @@
 /// The dimensions of a tensor, outermost first. A shape without dimensions is a scalar's and counts one element.
 public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
+  /// Outermost first.
   public let dimensions: [Int]
   /// The number of elements: the product of all dimensions.
   public let count: Int
@@ -17,6 +18,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
     self.count = count
   }
 
+  /// The shape `[a, b, …]`.
   public init(arrayLiteral elements: Int...) { self.init(elements) }
 
   public subscript(index: Int) -> Int { dimensions[index] }
@@ -27,5 +29,6 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   /// The product of all dimensions but the innermost: how many rows of `columns` elements there are.
   public var rows: Int { dimensions.dropLast().reduce(1, *) }
 
+  /// "[2, 3]"
   public var description: String { "[" + dimensions.map(String.init).joined(separator: ", ") + "]" }
 }

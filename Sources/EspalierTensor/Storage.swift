@@ -4,6 +4,7 @@
 /// unbound after; touching it unbound traps with its name. So an operation may capture a weight in its pullback without knowing
 /// whether the weight is still there when the sweep arrives: its owner sees to it, and a mistake has a name.
 public final class Storage {
+  /// The number of elements.
   public let count: Int
   private var address: UnsafeMutablePointer<Float>?
   private let pool: Pool?

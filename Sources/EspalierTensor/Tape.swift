@@ -6,6 +6,7 @@
 ///
 /// Not Sendable, on purpose: a tape, its pool and its tensors live on the thread of their rank.
 public final class Tape {
+  /// What a tape keeps of what runs on it.
   public enum Mode: Sendable {
     /// Keeps pullbacks for a sweep.
     case recording
@@ -25,7 +26,9 @@ public final class Tape {
     case swept
   }
 
+  /// Where the storage of its tensors comes from.
   public let pool: Pool
+  /// What it keeps.
   public let mode: Mode
   /// The stream of this step; dropout draws from its children.
   public let key: RandomKey
@@ -33,6 +36,10 @@ public final class Tape {
   public let samples: [UInt64]
   private var nodes: [Node] = []
 
+  /// An empty tape.
+  /// - Parameters:
+  ///   - key: the stream of the step, for dropout.
+  ///   - samples: the global index of each sample, in row order.
   public init(pool: Pool, mode: Mode, key: RandomKey = RandomKey(seed: 0), samples: [UInt64] = []) {
     self.pool = pool
     self.mode = mode

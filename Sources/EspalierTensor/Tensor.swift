@@ -2,8 +2,10 @@
 ///
 /// A tensor knows the tape that it stands on, so no operation takes a context, and tensors of two tapes cannot be mixed.
 public struct Tensor {
+  /// Its dimensions.
   public let shape: Shape
   package let storage: Storage
+  /// The tape that it stands on.
   public let tape: Tape
   /// The place on the tape; nil for a constant, through which no gradient flows.
   package let node: Int?
@@ -15,6 +17,7 @@ public struct Tensor {
     self.node = node
   }
 
+  /// The number of elements.
   public var count: Int { shape.count }
 
   /// The first element. Valid while the tensor lives and, for a weight, while its segment is gathered.

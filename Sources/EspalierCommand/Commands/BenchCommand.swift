@@ -36,7 +36,8 @@ struct BenchStepCommand: CatalogueCommand {
       batch:     { samples: \(8 * launcher.rankCount), lanes: \(launcher.rankCount) }
       """
     return try launcher.run({
-      let file = try recipe.map { try SettingsFile(path: $0) } ?? SettingsFile(text: reference, name: "reference decoder")
+      let file =
+        try recipe.map { try SettingsFile(path: $0) } ?? SettingsFile(text: reference, name: "reference decoder")
       let settings = try RunSettings(recipe: file, overrides: overrides.list, choices: context.catalogue.choices)
       return TrainingJob(run: try ResolvedRun(settings, catalogue: context.catalogue))
     }) { [steps, warmup, json] job, communicator in
@@ -51,10 +52,16 @@ struct BenchStepCommand: CatalogueCommand {
       ("parameters", "\(report.parameters)"),
       ("ranks", "\(report.ranks) at ZeRO stage \(report.stage), \(report.lanes) lanes"),
       ("kernels", report.kernels),
-      ("step", "\(milliseconds(report.medianSeconds)) (\(milliseconds(report.fastestSeconds)) to \(milliseconds(report.slowestSeconds)))"),
+      (
+        "step",
+        "\(milliseconds(report.medianSeconds)) (\(milliseconds(report.fastestSeconds)) to \(milliseconds(report.slowestSeconds)))"
+      ),
       ("speed", "\(Int(report.tokensPerSecond)) tokens/s, \(Int(report.gigaflopsPerSecond)) GFLOP/s in products"),
       ("waiting", "\(milliseconds(report.secondsWaited)) a step for collectives on rank 0"),
-      ("memory", "rank 0: \(Amount.bytes(report.residentBytes)) resident, of it \(Amount.bytes(report.slabBytes)) slabs and \(Amount.bytes(report.poolBytes)) pool"),
+      (
+        "memory",
+        "rank 0: \(Amount.bytes(report.residentBytes)) resident, of it \(Amount.bytes(report.slabBytes)) slabs and \(Amount.bytes(report.poolBytes)) pool"
+      ),
     ])
   }
 
@@ -74,7 +81,9 @@ struct BenchKernelsCommand: CatalogueCommand {
   @Flag(help: "Print JSON.") var json = false
 
   func validate() throws {
-    for (name, value) in [("batch", batch), ("time", time), ("heads", heads), ("head-width", headWidth), ("repeats", repeats)]
+    for (name, value) in [
+      ("batch", batch), ("time", time), ("heads", heads), ("head-width", headWidth), ("repeats", repeats),
+    ]
     where value < 1 {
       throw ValidationError("--\(name) wants a whole number of 1 or more, not \(value)")
     }

@@ -39,7 +39,8 @@ struct DataCommand: CatalogueCommand {
     guard path.hasSuffix(".yaml") || path.hasSuffix(".yml") else {
       let settings = try RunSettings(
         recipe: SettingsFile(text: "{}", name: "data"),
-        overrides: ["data.text.path=\(SettingValue.text(path).recipeText)"] + overrides.list, choices: catalogue.choices)
+        overrides: ["data.text.path=\(SettingValue.text(path).recipeText)"] + overrides.list, choices: catalogue.choices
+      )
       return try DataCatalogue.open(settings.data, context: catalogue.context(settings.model))
     }
     let settings = try RunSettings(
@@ -77,13 +78,15 @@ struct DataReport: Encodable {
       let batch = try data.batch(of: [UInt64(index)])
       return Sample(
         index: index, inputs: Self.inputs(batch.inputs, asText: data.targetsAreBytes),
-        targets: data.targetsAreBytes ? Self.text(batch.targets.values) : Self.list(batch.targets.values.map(String.init)))
+        targets: data.targetsAreBytes
+          ? Self.text(batch.targets.values) : Self.list(batch.targets.values.map(String.init)))
     }
   }
 
   var text: String {
     var text = TextTable.pairs([
-      (name, description), ("samples", "\(Amount.grouped(sampleCount)) of \(Amount.count(bytesPerSample, "byte")) in a batch"),
+      (name, description),
+      ("samples", "\(Amount.grouped(sampleCount)) of \(Amount.count(bytesPerSample, "byte")) in a batch"),
       ("classes", "\(classCount)"), ("hash", contentHash),
     ])
     for sample in samples {

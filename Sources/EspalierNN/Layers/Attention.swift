@@ -5,15 +5,22 @@ public import EspalierTensor
 /// - Vaswani et al. 2017, arXiv:1706.03762; grouped queries: Ainslie et al. 2023, arXiv:2305.13245; rotary positions: Su et al.
 ///   2021, arXiv:2104.09864.
 public struct SelfAttention: Layer {
+  /// The shape of the heads.
   public struct Options: Sendable {
+    /// Query heads.
     public var heads: Int
+    /// Key and value heads; divides `heads`.
     public var keyValueHeads: Int
+    /// Features of a head.
     public var headWidth: Int
     /// The base of the rotary frequencies; nil for none.
     public var rotaryBase: Float?
+    /// Whether a row sees only itself and rows before it.
     public var isCausal: Bool
+    /// Whether both projections have biases.
     public var hasBias: Bool
 
+    /// Options of their parts.
     public init(
       heads: Int, keyValueHeads: Int, headWidth: Int, rotaryBase: Float? = 10000, isCausal: Bool = true,
       hasBias: Bool = false
@@ -30,6 +37,8 @@ public struct SelfAttention: Layer {
   let projection, output: Linear
   let options: Options
 
+  /// Attention over rows of `width` features.
+  /// - Parameter outputScale: what the spread of the output projection is multiplied with.
   public init(_ scope: Scope, width: Int, _ options: Options, outputScale: Float = 1) {
     self.options = options
     let (head, queries) = (options.headWidth, options.heads * options.headWidth)

@@ -6,11 +6,13 @@ public struct Dropout: Layer {
   let rate: Float
   let stream: String
 
+  /// Dropout whose stream is named by its place in the model.
   public init(_ scope: Scope, rate: Float) {
     self.rate = rate
     stream = scope.stream("dropout")
   }
 
+  /// x of any shape whose first dimension counts samples or rows of samples.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     rate == 0 || x.tape.isEvaluating ? x : x.dropout(rate, key: x.tape.key.child(stream))
   }

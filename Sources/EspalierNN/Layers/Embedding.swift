@@ -6,6 +6,7 @@ public struct Embedding: Layer {
   /// Learned positions, `[context, width]`.
   let positions: Parameter?
 
+  /// A table of `vocabulary` rows, and one of `context` positions if those are learned.
   public init(
     _ scope: Scope, vocabulary: Int, width: Int, learnedPositions context: Int? = nil, deviation: Float = 0.02
   ) {

@@ -15,6 +15,8 @@ public struct FeedForward: Layer {
   let activation: Activation
   let up, down: Linear
 
+  /// A layer over rows of `width` features.
+  /// - Parameter outputScale: what the spread of the second product is multiplied with.
   public init(
     _ scope: Scope, width: Int, hidden: Int, activation: Activation, hasBias: Bool = false, outputScale: Float = 1
   ) {
@@ -32,6 +34,7 @@ public struct FeedForward: Layer {
     }
   }
 
+  /// x `[…, width]` to the same shape.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     let wide = up(x)
     return switch activation {

@@ -5,6 +5,8 @@ public struct Linear: Layer {
   let weight: Parameter
   let bias: Parameter?
 
+  /// A product of `input.count` features to `output.count`.
+  /// - Parameter initializer: of the weight; nil for `small`. A bias starts at zero and is exempt from decay.
   public init(
     _ scope: Scope, from input: Axis, to output: Axis, bias hasBias: Bool = false, initializer: Initializer? = nil,
     tags: Set<ParameterTag> = []
@@ -16,5 +18,6 @@ public struct Linear: Layer {
   /// The width of a row that this layer reads.
   public var featureCount: Int { weight.spec.axes[1].count }
 
+  /// x `[…, in]` to `[…, out]`.
   public func callAsFunction(_ x: Tensor) -> Tensor { x.linear(weight.on(x.tape), bias: bias?.on(x.tape)) }
 }

@@ -12,6 +12,8 @@ public struct Normalization: Layer {
   let bias: Parameter?
   let epsilon: Float
 
+  /// A normalisation over `width` features; gain 1, bias 0, both exempt from decay.
+  /// - Parameter epsilon: added to the mean square or the variance.
   public init(_ scope: Scope, _ kind: NormalizationKind, width: Int, label: String = "model", epsilon: Float = 1e-5) {
     self.kind = kind
     self.epsilon = epsilon
@@ -19,6 +21,7 @@ public struct Normalization: Layer {
     bias = kind == .layer ? scope.parameter("bias", [.input(label, width)], .zeros, tags: [.noDecay]) : nil
   }
 
+  /// x `[…, width]` to the same shape.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     switch kind {
     case .rms: x.rmsNorm(gain: gain.on(x.tape), epsilon: epsilon)

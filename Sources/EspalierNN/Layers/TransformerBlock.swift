@@ -7,6 +7,8 @@ public struct TransformerBlock: Layer {
   let feedForward: FeedForward
   let dropout1, dropout2: Dropout
 
+  /// A block over rows of `width` features with a feed-forward layer of `hidden`.
+  /// - Parameter outputScale: what the spread of both output projections is multiplied with.
   public init(
     _ scope: Scope, width: Int, hidden: Int, normalization: NormalizationKind, attention options: SelfAttention.Options,
     activation: Activation, dropout: Float = 0, outputScale: Float = 1

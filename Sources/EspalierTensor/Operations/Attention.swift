@@ -3,6 +3,7 @@ import CKernels
 /// How the fused rows of an attention are cut: [batch·time, (heads + 2·keyValueHeads)·headWidth], columns q | k | v, each head
 /// after head. Query head h reads key and value head h / (heads / keyValueHeads).
 public struct AttentionShape: Hashable, Sendable {
+  /// Samples, rows of a sample, query heads, key and value heads, features of a head.
   public let batch, time, heads, keyValueHeads, headWidth: Int
 
   /// - Precondition: nothing is negative, and `keyValueHeads` divides `heads`.

@@ -11,6 +11,7 @@ public struct LossTerm {
   /// How many of them have the largest logit, the first of equal ones.
   public let correct: Int
 
+  /// A term of its parts.
   public init(tensor: Tensor, sum: Double, weight: Int, correct: Int) {
     self.tensor = tensor
     self.sum = sum

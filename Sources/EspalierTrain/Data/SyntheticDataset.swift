@@ -17,7 +17,8 @@ public struct SyntheticSettings: CheckedSettings, DataSettings {
 
   public init() {}
 
-  public static let summary = "Tasks made of numbers alone, for tests and first steps: shift and copy (tokens), classes (features)."
+  public static let summary =
+    "Tasks made of numbers alone, for tests and first steps: shift and copy (tokens), classes (features)."
 
   public static let fields = [
     SettingField(

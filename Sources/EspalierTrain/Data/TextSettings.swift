@@ -15,7 +15,8 @@ public struct TextSettings: CheckedSettings, DataSettings {
     self.validation = validation
   }
 
-  public static let summary = "Text as bytes: a file, a folder or a pattern, plain or zstd; every byte is a token of 256."
+  public static let summary =
+    "Text as bytes: a file, a folder or a pattern, plain or zstd; every byte is a token of 256."
 
   public static let fields = [
     SettingField(

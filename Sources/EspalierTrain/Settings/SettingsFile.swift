@@ -62,7 +62,8 @@ public struct SettingsFile: Sendable {
   /// - Throws: `SettingsError` for text that is no YAML.
   package func value() throws -> SettingValue {
     guard let tree = try SettingsReader.read(text, place: name) else { return .mapping([:]) }
-    return try ScalarReader(merge: SettingsMerge(file: name, tables: [:]), path: SettingPath(), limit: nil).anything(tree)
+    return try ScalarReader(merge: SettingsMerge(file: name, tables: [:]), path: SettingPath(), limit: nil).anything(
+      tree)
   }
 
   private func checkVersion(_ tree: SettingNode, _ merge: SettingsMerge) throws {
