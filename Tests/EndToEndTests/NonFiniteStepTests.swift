@@ -41,7 +41,10 @@ private struct Cursed: Model {
       - train: { epochs: 1 }
     """
 
-  @Test("a step that meets infinity is skipped on all ranks alike and its lane and samples are named", arguments: [1, 2, 3, 4])
+  @Test(
+    "a step that meets infinity is skipped on all ranks alike and its lane and samples are named",
+    arguments: [1, 2, 3, 4]
+  )
   func skipped(ranks: Int) throws {
     try Runs.inTemporaryDirectory { directory in
       let reference = try Runs.train(recipe, in: directory + "/one", catalogue: catalogue)

@@ -24,8 +24,8 @@ import Testing
   @Test(
     "ranks, stages and recompute under MPI change no bit",
     arguments: [
-      (1, 0, false), (1, 3, true), (2, 0, false), (2, 1, false), (2, 2, true), (2, 3, false), (3, 0, true), (3, 1, false),
-      (3, 2, false), (3, 3, true),
+      (1, 0, false), (1, 3, true), (2, 0, false), (2, 1, false), (2, 2, true), (2, 3, false), (3, 0, true),
+      (3, 1, false), (3, 2, false), (3, 3, true),
     ])
   func oneDigest(ranks: Int, stage: Int, recompute: Bool) throws {
     let reference = try OneDigestTests.reference.get().prefix { $0 != " " }
@@ -33,9 +33,9 @@ import Testing
     #expect(found.digest == reference)
 
     // Real processes: every rank says where it is, and no two share a pid.
-    let pids = found.output.matches(of: /rank (\d+) pid (\d+)/).map { (rank: Int($0.1), pid: Int($0.2)) }
-    #expect(pids.compactMap(\.rank).sorted() == Array(0..<ranks))
-    #expect(Set(pids.compactMap(\.pid)).count == ranks)
-    print("mpirun -n \(ranks), stage \(stage):", pids.map { "rank \($0.rank ?? -1) pid \($0.pid ?? -1)" }.joined(separator: ", "))
+    let members = found.output.matches(of: /rank (\d+) pid (\d+)/)
+    #expect(members.compactMap { Int($0.1) }.sorted() == Array(0..<ranks))
+    #expect(Set(members.map { $0.2 }).count == ranks)
+    print("world of \(ranks), stage \(stage):", found.output.split(separator: "\n").filter { $0.hasPrefix("on ") })
   }
 }
