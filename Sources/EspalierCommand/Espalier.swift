@@ -25,8 +25,7 @@ public enum Espalier {
       exit(0)
     }
     do { exit(try command.run(CommandContext(catalogue: catalogue))) } catch {
-      FailureReport.print(error)
-      exit(1)
+      exit(FailureReport.printOnce(error))
     }
   }
 }
@@ -56,7 +55,8 @@ struct RootCommand: ParsableCommand {
       CommandGroup(
         name: "Recipe",
         subcommands: [
-          InitCommand.self, CheckCommand.self, PlanCommand.self, DataCommand.self, ListCommand.self, DescribeCommand.self,
+          InitCommand.self, CheckCommand.self, PlanCommand.self, DataCommand.self, ListCommand.self,
+          DescribeCommand.self,
         ]),
       CommandGroup(
         name: "Checkpoint", subcommands: [InspectCommand.self, VerifyCommand.self, DigestCommand.self]),

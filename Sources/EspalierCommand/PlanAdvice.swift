@@ -23,9 +23,10 @@ struct PlanAdvice: Encodable {
     if stage.shardsGradients, ranks > 1, lanes > ranks {
       advice.append(
         "At stages 2 and 3 every lane is handed over by itself: \(lanes) lanes on \(ranks) ranks send \(Amount.fixed(gradientTrafficFactor, 2)) "
-          + "times the gradients of lanes = ranks. In a new recipe, batch: { lanes: \(ranks) } sends least; stage 1 sends least for these lanes.")
+          + "times the gradients of lanes = ranks. In a new recipe, batch: { lanes: \(ranks) } sends least; stage 1 sends least for these lanes."
+      )
     } else if !stage.shardsGradients, ranks > 1, partialSums > ranks {
-      let better = (1...lanes).filter { Self.partialSums(lanes: lanes, ranks: $0, .contiguous) == $0 }
+      let better = evenRanks.filter { Self.partialSums(lanes: lanes, ranks: $0, .contiguous) == $0 }
       advice.append(
         "\(lanes) lanes do not fall on \(ranks) ranks in whole subtrees: \(partialSums) partial sums are handed over instead of \(ranks), "
           + "\(Amount.fixed(100 * (gradientTrafficFactor - 1), 0)) % more gradient traffic. "
@@ -42,7 +43,8 @@ struct PlanAdvice: Encodable {
       let limit = Int(cluster.memoryPerNode * 1_073_741_824)
       if perNode > limit {
         advice.append(
-          "A node holds \(Amount.bytes(perNode)) of state and has \(Amount.bytes(limit)): use a higher stage, fewer ranks a node or more nodes.")
+          "A node holds \(Amount.bytes(perNode)) of state and has \(Amount.bytes(limit)): use a higher stage, fewer ranks a node or more nodes."
+        )
       }
     }
     self.advice = advice

@@ -40,7 +40,8 @@ struct CheckpointArgument: ParsableArguments {
     let found = try CheckpointDirectory(run: run).list().map(\.path)
     guard !found.isEmpty else {
       throw CommandError(
-        .noCheckpoint, subject: folder, reason: "the run has no checkpoint", remedy: "name the folder of one, or train first")
+        .noCheckpoint, subject: folder, reason: "the run has no checkpoint",
+        remedy: "name the folder of one, or train first")
     }
     return found
   }

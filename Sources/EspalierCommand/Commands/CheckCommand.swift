@@ -16,15 +16,22 @@ struct CheckCommand: CatalogueCommand {
     let settings = run.settings
     var rows = [
       ("model", "\(settings.model.name): \(try SettingValue(encoding: run.model.configuration).recipeText)"),
-      ("parameters", "\(Amount.grouped(run.blueprint.count)) in \(Amount.count(run.blueprint.segments.count, "segment"))"),
+      (
+        "parameters",
+        "\(Amount.grouped(run.blueprint.count)) in \(Amount.count(run.blueprint.segments.count, "segment"))"
+      ),
       ("optimizer", "\(settings.optimizer.name): \(settings.optimizer.options.recipeText)"),
       ("training", run.data.training.description),
       ("validation", run.data.validation?.description ?? "none"),
-      ("batch", "\(Amount.count(settings.batch.samples, "sample")) in \(Amount.count(run.lanes, "lane")): 1 to \(run.lanes) ranks"),
+      (
+        "batch",
+        "\(Amount.count(settings.batch.samples, "sample")) in \(Amount.count(run.lanes, "lane")): 1 to \(run.lanes) ranks"
+      ),
       ("ZeRO stage", "\(settings.stage)\(settings.recompute ? ", activations computed again" : "")"),
     ]
     for (index, phase) in run.schedule.phases.enumerated() {
-      rows.append(("phase \(index)", "\(phase.name), \(Amount.count(phase.steps, "step")) from step \(phase.firstStep + 1)"))
+      rows.append(
+        ("phase \(index)", "\(phase.name), \(Amount.count(phase.steps, "step")) from step \(phase.firstStep + 1)"))
     }
     rows += [
       ("steps", Amount.grouped(run.schedule.stepCount)),

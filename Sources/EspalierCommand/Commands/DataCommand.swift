@@ -39,7 +39,8 @@ struct DataCommand: CatalogueCommand {
     guard path.hasSuffix(".yaml") || path.hasSuffix(".yml") else {
       let settings = try RunSettings(
         recipe: SettingsFile(text: "{}", name: "data"),
-        overrides: ["data.text.path=\(SettingValue.text(path).recipeText)"] + overrides.list, choices: catalogue.choices)
+        overrides: ["data.text.path=\(SettingValue.text(path).recipeText)"] + overrides.list, choices: catalogue.choices
+      )
       return try DataCatalogue.open(settings.data, context: catalogue.context(settings.model))
     }
     let settings = try RunSettings(
@@ -62,6 +63,7 @@ struct DataReport: Encodable {
   let sampleCount: Int
   let bytesPerSample: Int
   let classCount: Int
+  let isText: Bool
   let contentHash: String
   let samples: [Sample]
 
@@ -71,25 +73,28 @@ struct DataReport: Encodable {
     sampleCount = data.sampleCount
     bytesPerSample = data.bytesPerSample
     classCount = data.classCount
+    isText = data.targetsAreBytes
     let digits = String(data.contentHash, radix: 16)
     contentHash = String(repeating: "0", count: 16 - digits.count) + digits
     samples = try (0..<min(count, data.sampleCount)).map { index in
       let batch = try data.batch(of: [UInt64(index)])
       return Sample(
         index: index, inputs: Self.inputs(batch.inputs, asText: data.targetsAreBytes),
-        targets: data.targetsAreBytes ? Self.text(batch.targets.values) : Self.list(batch.targets.values.map(String.init)))
+        targets: data.targetsAreBytes
+          ? Self.text(batch.targets.values) : Self.list(batch.targets.values.map(String.init)))
     }
   }
 
   var text: String {
     var text = TextTable.pairs([
-      (name, description), ("samples", "\(Amount.grouped(sampleCount)) of \(Amount.count(bytesPerSample, "byte")) in a batch"),
+      (name, description),
+      ("samples", "\(Amount.grouped(sampleCount)) of \(Amount.count(bytesPerSample, "byte")) in a batch"),
       ("classes", "\(classCount)"), ("hash", contentHash),
     ])
     for sample in samples {
-      text += "sample \(sample.index)\n  inputs   \(sample.inputs)\n"
       // Of text the targets are the inputs, one byte on.
-      if !sample.inputs.hasPrefix("\"") { text += "  targets  \(sample.targets)\n" }
+      text += "sample \(sample.index)\n  inputs   \(isText ? sample.inputs.debugDescription : sample.inputs)\n"
+      if !isText { text += "  targets  \(sample.targets)\n" }
     }
     return text
   }
@@ -101,9 +106,8 @@ struct DataReport: Encodable {
     }
   }
 
-  /// Bytes as a quoted string with what cannot be seen escaped.
   private static func text(_ bytes: [Int32]) -> String {
-    String(decoding: bytes.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self).debugDescription
+    String(decoding: bytes.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
   }
 
   private static func list(_ words: [String]) -> String {

@@ -48,7 +48,9 @@ struct Descriptions {
 
   init(_ catalogue: Catalogue) throws {
     let shelf = Shelf(catalogue)
-    for (kind, key, noun) in [(ListCommand.Kind.models, "model", "model"), (.optimizers, "optimizer", "optimizer"), (.data, "data", "data set")] {
+    for (kind, key, noun) in [
+      (ListCommand.Kind.models, "model", "model"), (.optimizers, "optimizer", "optimizer"), (.data, "data", "data set"),
+    ] {
       for entry in shelf.entries(kind) {
         guard let type = catalogue.choices[key]?[entry.name] else { continue }
         try add(noun, entry.name, entry.summary, SettingsTable(of: type).rows)
@@ -67,7 +69,8 @@ struct Descriptions {
   /// One entry for each key of a recipe.
   private mutating func addSections() throws {
     let rows = try SettingsTable(of: RunSettings.self).rows
-    for field in RunSettings.fields where !entries.contains(where: { $0.name == field.key && $0.kind == "part of a recipe" }) {
+    for field in RunSettings.fields
+    where !entries.contains(where: { $0.name == field.key && $0.kind == "part of a recipe" }) {
       var own = rows.filter { $0.key == field.key || $0.key.hasPrefix(field.key + ".") }
       switch field.key {
       case "groups": own += try items("groups.*", of: OptimizerGroup.self)

@@ -83,18 +83,23 @@ struct InspectionReport: Encodable {
         "\(Amount.count(world.ranks, "rank")) on \(Amount.count(world.hosts, "host")) (\(world.transport), ZeRO \(world.stage))"
       ),
       ("parameters", Amount.grouped(parameters)),
-      ("size", "\(Amount.bytes(storedBytes)) in \(Amount.count(shards.count, "shard")), \(ratio) of \(Amount.bytes(rawBytes))"),
+      (
+        "size",
+        "\(Amount.bytes(storedBytes)) in \(Amount.count(shards.count, "shard")), \(ratio) of \(Amount.bytes(rawBytes))"
+      ),
       ("learned from", "\(Amount.grouped(targets)) targets in \(Amount.count(updates, "update"))"),
       ("digest", "\(digest)"),
     ])
-    text += "\n" + TextTable.columns(
-      ["tensor", "shape", "slots"],
-      tensors.map { tensor in
-        [
-          tensor.name, tensor.shape.map(String.init).joined(separator: " x "),
-          tensor.slots.joined(separator: " ") + (tensor.isTrainable ? "" : " (frozen)"),
-        ]
-      })
+    text +=
+      "\n"
+      + TextTable.columns(
+        ["tensor", "shape", "slots"],
+        tensors.map { tensor in
+          [
+            tensor.name, tensor.shape.map(String.init).joined(separator: " x "),
+            tensor.slots.joined(separator: " ") + (tensor.isTrainable ? "" : " (frozen)"),
+          ]
+        })
     text += "\nhistory\n"
     for entry in lineage {
       text += "  after step \(entry.step): \(entry.event.rawValue) on \(Amount.count(entry.ranks, "rank")) "

@@ -44,7 +44,10 @@ struct PlanReport: Encodable {
   var text: String {
     let sent = plan.byRank.reduce(0) { $0 + $1.bytesSentPerStep }
     var text = TextTable.pairs([
-      ("model", "\(plan.model), \(Amount.count(plan.parameters, "parameter")) in \(Amount.count(plan.segments, "segment"))"),
+      (
+        "model",
+        "\(plan.model), \(Amount.count(plan.parameters, "parameter")) in \(Amount.count(plan.segments, "segment"))"
+      ),
       ("run", "\(Amount.count(plan.steps, "step")) of \(Amount.count(plan.samplesPerStep, "sample"))"),
       ("ranks", "\(plan.ranks) at ZeRO stage \(plan.stage), \(Amount.count(plan.lanes, "lane"))"),
       ("work", "\(Amount.operations(plan.operationsPerStep)) a step, products alone, over all ranks"),
@@ -59,7 +62,7 @@ struct PlanReport: Encodable {
       plan.byRank.map { rank in
         ["\(rank.rank)"] + slots.map { Amount.bytes(rank.bytesBySlot[$0] ?? 0) }
           + [rank.liveBytes, rank.totalBytes, rank.bytesSentPerStep, rank.bytesReceivedPerStep].map(Amount.bytes)
-      })
+      }, areNumbers: true)
     text += "'live' are copies of segments in use; 'gradient' includes the sums over lanes; activations come on top.\n"
     for line in advice.advice { text += "\n\(line)\n" }
     return text
