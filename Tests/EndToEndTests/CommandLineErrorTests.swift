@@ -147,7 +147,7 @@ import Testing
     }
   }
 
-  @Test("a damaged checkpoint is refused by name", arguments: ["verify", "digest", "evaluate"])
+  @Test("a damaged checkpoint is refused by name", arguments: ["verify", "digest"])
   func damaged(_ command: String) throws {
     try Command.inFolder { folder in
       #expect(try Command.run(["train", "tiny.yaml"], in: folder).status == 0)
