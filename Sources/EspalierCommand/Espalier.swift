@@ -25,8 +25,7 @@ public enum Espalier {
       exit(0)
     }
     do { exit(try command.run(CommandContext(catalogue: catalogue))) } catch {
-      FailureReport.print(error)
-      exit(1)
+      exit(FailureReport.printOnce(error))
     }
   }
 }

@@ -1,18 +1,24 @@
+import EspalierState
 import EspalierTrain
 import Foundation
 
 /// How a failure reaches a person: one line on standard error, from one rank.
 enum FailureReport {
-  /// Prints an error, unless another rank does.
+  /// Prints the error of this rank, unless another rank of an MPI job tells of it.
+  ///
+  /// What is decided from shared numbers fails on every rank alike. The others then leave the word to rank 0, which ends the job and
+  /// them with it; where it stays silent, it was their own failure after all.
   /// - Returns: the exit code.
-  @discardableResult
-  static func printUnlessToldElsewhere(_ error: any Error) -> Int32 {
-    if error is RefusedByRankZero || error is RefusedByPeer {
-      // The rank that knows speaks first: this one may end the job as soon as it returns.
-      Thread.sleep(forTimeInterval: 0.3)
-    } else {
-      print(error)
+  static func printOnce(_ error: any Error) -> Int32 {
+    let rank = Launcher.announcedRank
+    let isShared = error is RunError || error is RelayoutError || error is SettingsError || error is CommandError
+    let isToldElsewhere = error is RefusedByRankZero || error is RefusedByPeer
+    if isToldElsewhere || (isShared && rank != 0) {
+      // The job's end must be able to end this wait.
+      signal(SIGTERM, SIG_DFL)
+      Thread.sleep(forTimeInterval: 2)
     }
+    if !isToldElsewhere { warn("error: " + (rank == 0 ? "" : "rank \(rank): ") + sentence(error)) }
     return 1
   }
 

@@ -74,7 +74,7 @@ struct Launcher {
     }
     let loaded = Result { try checked(load()) }
     var options = (try? loaded.get()).map(self.options) ?? CommunicationOptions(deadlineSeconds: cluster.deadline)
-    options.onFailure = { FailureReport.printUnlessToldElsewhere($0) }
+    options.onFailure = { FailureReport.printOnce($0) }
     return try World.mpi(options: options) { communicator in
       guard let job = try Self.agree(loaded, communicator) else { return 1 }
       return try body(job, communicator)

@@ -26,7 +26,7 @@ struct PlanAdvice: Encodable {
           + "times the gradients of lanes = ranks. In a new recipe, batch: { lanes: \(ranks) } sends least; stage 1 sends least for these lanes."
       )
     } else if !stage.shardsGradients, ranks > 1, partialSums > ranks {
-      let better = (1...lanes).filter { Self.partialSums(lanes: lanes, ranks: $0, .contiguous) == $0 }
+      let better = evenRanks.filter { Self.partialSums(lanes: lanes, ranks: $0, .contiguous) == $0 }
       advice.append(
         "\(lanes) lanes do not fall on \(ranks) ranks in whole subtrees: \(partialSums) partial sums are handed over instead of \(ranks), "
           + "\(Amount.fixed(100 * (gradientTrafficFactor - 1), 0)) % more gradient traffic. "

@@ -9,13 +9,13 @@ enum TextTable {
     return rows.map { margin + left($0.0, width) + "  " + $0.1 + "\n" }.joined()
   }
 
-  /// A heading and rows of equally many cells; the first column stands left, the others right.
-  static func columns(_ heading: [String], _ rows: [[String]]) -> String {
+  /// A heading and rows of equally many cells; the first column stands left, the others as well unless they are numbers.
+  static func columns(_ heading: [String], _ rows: [[String]], areNumbers: Bool = false) -> String {
     let all = [heading] + rows
     let widths = heading.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
     return all.map { row in
       var line = left(row[0], widths[0])
-      for column in row.indices.dropFirst() { line += "  " + right(row[column], widths[column]) }
+      for column in row.indices.dropFirst() { line += "  " + (areNumbers ? right : left)(row[column], widths[column]) }
       while line.last == " " { line.removeLast() }
       return line + "\n"
     }.joined()

@@ -50,6 +50,11 @@ package enum ProcessRunner {
     let ended = DispatchSemaphore(value: 0)
     process.terminationHandler = { _ in ended.signal() }
     let started = ContinuousClock().now
+    // Dispatch's threads block most signals and a child inherits that: it would never hear a test that asks it to stop.
+    var all = sigset_t(), before = sigset_t()
+    sigfillset(&all)
+    pthread_sigmask(SIG_UNBLOCK, &all, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
     try process.run()
     var isTimedOut = false
     if ended.wait(timeout: .now() + timeoutSeconds) == .timedOut {

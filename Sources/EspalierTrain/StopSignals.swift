@@ -13,6 +13,11 @@ package enum StopSignals {
 
   /// Starts to listen. A second signal is not needed and does nothing more.
   package static func listen() {
+    // Whoever started this process may have blocked them, and a child inherits that.
+    var listened = sigset_t()
+    sigemptyset(&listened)
+    for number in [SIGTERM, SIGUSR1] { sigaddset(&listened, number) }
+    pthread_sigmask(SIG_UNBLOCK, &listened, nil)
     for number in [SIGTERM, SIGUSR1] {
       signal(number) { _ in StopSignals.received.store(true, ordering: .relaxed) }
     }

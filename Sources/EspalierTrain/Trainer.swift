@@ -164,7 +164,16 @@ package final class Trainer {
   }
 
   private func finish(_ end: TrainingOutcome.End) throws -> TrainingOutcome {
-    if let last = try saver.finish() { try saved(last) }
+    if let last = try saver.finish() {
+      try saved(last)
+      // Steps that no checkpoint holds are no success, whatever is to become of failures on the way.
+      guard last.failure.isEmpty else {
+        throw RunError(
+          .saveFailed, subject: "last checkpoint, of step \(last.step)", reason: last.failure,
+          remedy: "mend that and go on with --resume"
+            + (newestCheckpoint.isEmpty ? "" : "; the newest checkpoint is \(newestCheckpoint)"))
+      }
+    }
     let outcome = TrainingOutcome(
       end: end, step: state.step, checkpoint: newestCheckpoint, lastLoss: lastLoss, evaluation: lastEvaluation)
     report.finished(outcome)

@@ -63,6 +63,7 @@ struct DataReport: Encodable {
   let sampleCount: Int
   let bytesPerSample: Int
   let classCount: Int
+  let isText: Bool
   let contentHash: String
   let samples: [Sample]
 
@@ -72,6 +73,7 @@ struct DataReport: Encodable {
     sampleCount = data.sampleCount
     bytesPerSample = data.bytesPerSample
     classCount = data.classCount
+    isText = data.targetsAreBytes
     let digits = String(data.contentHash, radix: 16)
     contentHash = String(repeating: "0", count: 16 - digits.count) + digits
     samples = try (0..<min(count, data.sampleCount)).map { index in
@@ -90,9 +92,9 @@ struct DataReport: Encodable {
       ("classes", "\(classCount)"), ("hash", contentHash),
     ])
     for sample in samples {
-      text += "sample \(sample.index)\n  inputs   \(sample.inputs)\n"
       // Of text the targets are the inputs, one byte on.
-      if !sample.inputs.hasPrefix("\"") { text += "  targets  \(sample.targets)\n" }
+      text += "sample \(sample.index)\n  inputs   \(isText ? sample.inputs.debugDescription : sample.inputs)\n"
+      if !isText { text += "  targets  \(sample.targets)\n" }
     }
     return text
   }
@@ -104,9 +106,8 @@ struct DataReport: Encodable {
     }
   }
 
-  /// Bytes as a quoted string with what cannot be seen escaped.
   private static func text(_ bytes: [Int32]) -> String {
-    String(decoding: bytes.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self).debugDescription
+    String(decoding: bytes.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
   }
 
   private static func list(_ words: [String]) -> String {

@@ -62,7 +62,7 @@ struct PlanReport: Encodable {
       plan.byRank.map { rank in
         ["\(rank.rank)"] + slots.map { Amount.bytes(rank.bytesBySlot[$0] ?? 0) }
           + [rank.liveBytes, rank.totalBytes, rank.bytesSentPerStep, rank.bytesReceivedPerStep].map(Amount.bytes)
-      })
+      }, areNumbers: true)
     text += "'live' are copies of segments in use; 'gradient' includes the sums over lanes; activations come on top.\n"
     for line in advice.advice { text += "\n\(line)\n" }
     return text

@@ -42,7 +42,7 @@ package final class RunLock: Sendable {
           guard breakLock else {
             throw CheckpointError(
               .lockedElsewhere, file: path, reason: "the run is in use by \(found)",
-              remedy: "stop it there; if it is dead, break the lock")
+              remedy: "stop it there; if it is dead, take the run with --break-lock")
           }
           note = "the lock of \(found) was broken"
         } else if Self.startTicks(of: found.pid) == found.startTicks, found.pid != own.pid {

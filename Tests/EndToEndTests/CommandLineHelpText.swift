@@ -1,0 +1,270 @@
+/// The help of every command as text: flags are a promise to scripts. When one is added on purpose, put its new help here.
+enum CommandLineHelpText {
+  /// Each begins with the line that asks for it.
+  static let all = #"""
+    $ espalier --help
+    OVERVIEW: Trains neural networks on CPU clusters; the result of a recipe is the
+    same on any number of ranks.
+
+    A first run:  espalier train launch/recipes/quickstart.yaml --ranks 2
+    With MPI:     launch/mpirun -n 2 train launch/recipes/quickstart.yaml
+
+    USAGE: espalier <subcommand>
+
+    OPTIONS:
+      -h, --help              Show help information.
+
+    TRAINING SUBCOMMANDS:
+      train                   Trains what a recipe says, or goes on with --resume.
+      evaluate                Measures a checkpoint on its validation set: loss,
+                              bits per byte, accuracy.
+      sample                  Lets a language model continue a text.
+
+    RECIPE SUBCOMMANDS:
+      init                    Writes a recipe with a comment for every option.
+      check                   Reads a recipe, its data and the shapes of its model
+                              without training.
+      plan                    Tells what a run will need: memory, traffic, work,
+                              size of a checkpoint.
+      data                    Shows data: counts, bytes, first samples.
+      list                    Lists the models, optimizers and data sets that a
+                              recipe may name.
+      describe                Explains a model, an optimizer, a data set or a part
+                              of a recipe: options, defaults, units, paper.
+
+    CHECKPOINT SUBCOMMANDS:
+      inspect                 Shows what a checkpoint holds: step, sizes, tensors,
+                              slots, history, settings.
+      verify                  Checks that checkpoints are whole.
+      digest                  Prints a fingerprint of every slot and of the whole
+                              state.
+
+      See 'espalier help <subcommand>' for detailed help.
+    $ espalier train --help
+    OVERVIEW: Trains what a recipe says, or goes on with --resume.
+
+    Writes RUN/metrics.jsonl and RUN/checkpoints. Under mpirun or srun it takes its
+    place among the job's ranks; otherwise all ranks are threads of this process.
+    The result is the same.
+
+    SIGTERM and SIGUSR1 save a checkpoint at the next step and end with exit code
+    75; --resume goes on from there, on any number of ranks and at any stage.
+
+    USAGE: espalier train <recipe> [--set <key.path=value> ...] [--ranks <n>] [--cluster <file>] [--run <dir>] [--resume] [--allow <key> ...] [--break-lock]
+
+    ARGUMENTS:
+      <recipe>                The recipe, a YAML file.
+
+    OPTIONS:
+      --set <key.path=value>  Changes a setting, as stage=3 or
+                              schedule.0.train.steps=20; may be repeated.
+      --ranks <n>             Ranks, as threads of this process (default: the
+                              cluster file's, else 1). Under mpirun or srun the job
+                              has them already.
+      --cluster <file>        A cluster file: ranks, deadlines, threads.
+      --run <dir>             The run directory (default: runs/ and the recipe's
+                              name without its ending).
+      --resume                Go on from the newest valid checkpoint of the run
+                              directory.
+      --allow <key>           Resume although this setting has changed, or 'data';
+                              may be repeated.
+      --break-lock            Take the run from a trainer on another host that is
+                              known to be dead.
+      -h, --help              Show help information.
+
+    $ espalier evaluate --help
+    OVERVIEW: Measures a checkpoint on its validation set: loss, bits per byte,
+    accuracy.
+
+    Settings and data are those that the run had; --set changes them, as --set
+    data.text.validation=other.txt or --set evaluate.batches=0. The figures do not
+    depend on the number of ranks.
+
+    USAGE: espalier evaluate <checkpoint> [--set <key.path=value> ...] [--ranks <n>] [--cluster <file>] [--json]
+
+    ARGUMENTS:
+      <checkpoint>            The folder of a checkpoint, or a run directory, which
+                              stands for its newest valid checkpoint.
+
+    OPTIONS:
+      --set <key.path=value>  Changes a setting, as stage=3 or
+                              schedule.0.train.steps=20; may be repeated.
+      --ranks <n>             Ranks, as threads of this process (default: the
+                              cluster file's, else 1). Under mpirun or srun the job
+                              has them already.
+      --cluster <file>        A cluster file: ranks, deadlines, threads.
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier sample --help
+    OVERVIEW: Lets a language model continue a text.
+
+    Prints the prompt and what the model writes after it, as UTF-8; bytes that are
+    none become �. The same seed gives the same text.
+
+    USAGE: espalier sample <checkpoint> --prompt <text> [--tokens <n>] [--temperature <t>] [--seed <s>]
+
+    ARGUMENTS:
+      <checkpoint>            The folder of a checkpoint, or a run directory, which
+                              stands for its newest valid checkpoint.
+
+    OPTIONS:
+      --prompt <text>         The text to go on from.
+      --tokens <n>            Bytes to write. (default: 256)
+      --temperature <t>       How daring: 0 always takes the likeliest byte, 1 the
+                              model's own odds. (default: 0.8)
+      --seed <s>              Keys the random numbers. (default: 1)
+      -h, --help              Show help information.
+
+    $ espalier init --help
+    OVERVIEW: Writes a recipe with a comment for every option.
+
+    Everything in it is a default or may be left out; keep what you change.
+
+    USAGE: espalier init [<file>] [--model <name>]
+
+    ARGUMENTS:
+      <file>                  The file to write (default: standard output); one
+                              that exists is left alone.
+
+    OPTIONS:
+      --model <name>          The model. (default: decoder)
+      -h, --help              Show help information.
+
+    $ espalier check --help
+    OVERVIEW: Reads a recipe, its data and the shapes of its model without
+    training.
+
+    Prints what `train` would train; ends with exit code 1 where it would refuse.
+
+    USAGE: espalier check <recipe> [--set <key.path=value> ...]
+
+    ARGUMENTS:
+      <recipe>                The recipe, a YAML file.
+
+    OPTIONS:
+      --set <key.path=value>  Changes a setting, as stage=3 or
+                              schedule.0.train.steps=20; may be repeated.
+      -h, --help              Show help information.
+
+    $ espalier plan --help
+    OVERVIEW: Tells what a run will need: memory, traffic, work, size of a
+    checkpoint.
+
+    Computed from the shapes alone; nothing is trained and no rank is started.
+    Activations are not in it.
+
+    USAGE: espalier plan <recipe> [--set <key.path=value> ...] [--ranks <n>] [--stage <s>] [--cluster <file>] [--json]
+
+    ARGUMENTS:
+      <recipe>                The recipe, a YAML file.
+
+    OPTIONS:
+      --set <key.path=value>  Changes a setting, as stage=3 or
+                              schedule.0.train.steps=20; may be repeated.
+      --ranks <n>             Ranks (default: the cluster file's, else 1).
+      --stage <s>             ZeRO stage instead of the recipe's.
+      --cluster <file>        A cluster file, whose memory is compared.
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier data --help
+    OVERVIEW: Shows data: counts, bytes, first samples.
+
+    A recipe (*.yaml) shows its data as its model reads them. Any other path is
+    opened as text: a file, a folder or a quoted pattern, plain or zstd.
+
+    USAGE: espalier data <path-or-recipe> [--set <key.path=value> ...] [--samples <n>] [--json]
+
+    ARGUMENTS:
+      <path-or-recipe>        A text, or a recipe.
+
+    OPTIONS:
+      --set <key.path=value>  Changes a setting, as stage=3 or
+                              schedule.0.train.steps=20; may be repeated.
+      --samples <n>           How many samples to show. (default: 3)
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier list --help
+    OVERVIEW: Lists the models, optimizers and data sets that a recipe may name.
+
+    USAGE: espalier list [<kind>] [--json]
+
+    ARGUMENTS:
+      <kind>                  Only these: models, optimizers or data. (values:
+                              models, optimizers, data)
+
+    OPTIONS:
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier describe --help
+    OVERVIEW: Explains a model, an optimizer, a data set or a part of a recipe:
+    options, defaults, units, paper.
+
+    Without a name it explains the whole recipe; 'cluster' explains cluster files.
+
+    USAGE: espalier describe [<name>] [--json]
+
+    ARGUMENTS:
+      <name>                  As in `espalier list`, or a key of a recipe, such as
+                              batch or schedule.
+
+    OPTIONS:
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier inspect --help
+    OVERVIEW: Shows what a checkpoint holds: step, sizes, tensors, slots, history,
+    settings.
+
+    Reads the manifest and the ends of the shards, not their contents: see `verify
+    --full` for those.
+
+    USAGE: espalier inspect <checkpoint> [--json]
+
+    ARGUMENTS:
+      <checkpoint>            The folder of a checkpoint, or a run directory, which
+                              stands for its newest valid checkpoint.
+
+    OPTIONS:
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier verify --help
+    OVERVIEW: Checks that checkpoints are whole.
+
+    Checks COMMIT, the manifest, and header, index and footer of every shard; with
+    --full also every chunk. A run directory stands for all its checkpoints. Ends
+    with exit code 1 if anything is wrong, and names file and tensor.
+
+    USAGE: espalier verify <checkpoint> [--full]
+
+    ARGUMENTS:
+      <checkpoint>            The folder of a checkpoint, or a run directory, which
+                              stands for its newest valid checkpoint.
+
+    OPTIONS:
+      --full                  Read and check every byte.
+      -h, --help              Show help information.
+
+    $ espalier digest --help
+    OVERVIEW: Prints a fingerprint of every slot and of the whole state.
+
+    One line for each slot, 'parameter/slot HEX', and last 'total HEX'. Two states
+    are the same to the last bit if and, for all that is likely, only if their
+    totals are; ranks and stage do not matter. Every byte is read and checked first.
+
+    USAGE: espalier digest <checkpoint> [--json]
+
+    ARGUMENTS:
+      <checkpoint>            The folder of a checkpoint, or a run directory, which
+                              stands for its newest valid checkpoint.
+
+    OPTIONS:
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    """#
+}
