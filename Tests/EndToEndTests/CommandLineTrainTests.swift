@@ -36,6 +36,7 @@ import Testing
         """, in: folder)
       #expect(stopped.status == 75 && stopped.output.contains("stopped as asked after step"), "\(stopped)")
       let checkpoints = try FileManager.default.contentsOfDirectory(atPath: folder + "/cut/checkpoints")
+        .filter { $0.hasPrefix("step-") }
       #expect(checkpoints.count == 1 && checkpoints != ["step-0000000600"], "\(checkpoints)")
 
       let resumed = try Command.run(
