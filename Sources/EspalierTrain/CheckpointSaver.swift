@@ -57,22 +57,32 @@ package final class CheckpointSaver {
   }
 
   /// Copies the state and starts to write it. Collective.
-  /// - Returns: the outcome of the save before, if it was still under way and had to be waited for.
-  package func begin(_ store: Store, _ state: TrainingState, world: CheckpointWorld) throws -> Outcome? {
-    let before = try finish()
+  /// - Returns: the outcome of the save before, if it was still under way and had to be waited for; and that of this one, if it
+  ///   could not begin.
+  package func begin(_ store: Store, _ state: TrainingState, world: CheckpointWorld) throws -> [Outcome] {
+    let before = try finish().map { [$0] } ?? []
     let started = ContinuousClock().now
     try store.settle()
     let prepared = try communicator.decide("a save begins") {
       let saveID = SaveID.random()
-      return [saveID.description, try directory.prepare(saveID).path]
+      do { return Prepared(saveID: saveID, path: try directory.prepare(saveID).path, failure: "") } catch {
+        return Prepared(saveID: saveID, path: "", failure: "\(error)")
+      }
     }
-    guard let saveID = SaveID(prepared[0]) else { preconditionFailure("rank 0 sent no save id") }
+    guard prepared.failure.isEmpty else {
+      return before + [
+        Outcome(
+          step: state.step, path: "", failure: prepared.failure, notes: [], rawBytes: 0, storedBytes: 0,
+          seconds: Self.seconds(since: started), waited: Self.seconds(since: started))
+      ]
+    }
+    let saveID = prepared.saveID
     let plan = CheckpointPlan(
       saveID: saveID, step: state.step, tensors: store.tensorRecords, slots: store.slotNames,
       state: try state.encoded(), world: world)
     let snapshot = store.snapshot()
     let result = Monitor<Result<ShardSummary, any Error>?>(nil)
-    let (rank, path, compression) = (communicator.rank, prepared[1], compression)
+    let (rank, path, compression) = (communicator.rank, prepared.path, compression)
     let thread = DedicatedThread(named: "writer \(rank)", stackBytes: 1 << 20) {
       let written = Result {
         try ShardWriter.write(
@@ -128,6 +138,14 @@ package final class CheckpointSaver {
       rawBytes: summaries.reduce(0) { $0 + $1.rawBytes }, storedBytes: summaries.reduce(0) { $0 + $1.storedBytes },
       seconds: Self.seconds(since: running.started), waited: running.waited)
   }
+}
+
+/// What rank 0 says of a save that is to begin.
+private struct Prepared: Codable, Sendable {
+  let saveID: SaveID
+  let path: String
+  /// Why it cannot; empty where it can.
+  let failure: String
 }
 
 /// What one rank reports of its shard: the summary, or why there is none.

@@ -22,6 +22,9 @@ package final class Trainer {
   private var lastEvaluation: EvaluationResult?
   private var lastLoss = Double.nan
   private var newestCheckpoint: String
+  /// The step of the newest checkpoint; 0 before the first.
+  private var committedStep: Int
+  private var saveFailure = ""
   private let began = ReportClock.uptime()
 
   /// Claims the run directory, decides how the run begins, and fills the store. Collective: every rank throws if one does.
@@ -45,6 +48,7 @@ package final class Trainer {
     try start.fill(session)
     state = start.state
     newestCheckpoint = start.isResume ? start.checkpoint : ""
+    committedStep = start.isResume ? start.state.step : 0
 
     world = CheckpointWorld(
       ranks: communicator.size, hosts: Set(communicator.members.map(\.host)).count, stage: run.settings.stage,
@@ -136,13 +140,15 @@ package final class Trainer {
   }
 
   private func save() throws {
-    if let before = try saver.begin(session.store, state, world: world) { try saved(before) }
+    for outcome in try saver.begin(session.store, state, world: world) { try saved(outcome) }
   }
 
   private func saved(_ outcome: CheckpointSaver.Outcome) throws {
     report.saved(outcome)
+    saveFailure = outcome.failure
     if outcome.failure.isEmpty {
       newestCheckpoint = outcome.path
+      committedStep = outcome.step
     } else if run.settings.save.onFailure == .stop {
       throw RunError(
         .saveFailed, subject: "checkpoint of step \(outcome.step)", reason: outcome.failure,
@@ -164,15 +170,13 @@ package final class Trainer {
   }
 
   private func finish(_ end: TrainingOutcome.End) throws -> TrainingOutcome {
-    if let last = try saver.finish() {
-      try saved(last)
-      // Steps that no checkpoint holds are no success, whatever is to become of failures on the way.
-      guard last.failure.isEmpty else {
-        throw RunError(
-          .saveFailed, subject: "last checkpoint, of step \(last.step)", reason: last.failure,
-          remedy: "mend that and go on with --resume"
-            + (newestCheckpoint.isEmpty ? "" : "; the newest checkpoint is \(newestCheckpoint)"))
-      }
+    if let last = try saver.finish() { try saved(last) }
+    // Steps that no checkpoint holds are no success, whatever is to become of failures on the way.
+    guard committedStep == state.step else {
+      throw RunError(
+        .saveFailed, subject: "last checkpoint, of step \(state.step)", reason: saveFailure,
+        remedy: "mend that and go on with --resume"
+          + (newestCheckpoint.isEmpty ? "" : "; the newest checkpoint is \(newestCheckpoint)"))
     }
     let outcome = TrainingOutcome(
       end: end, step: state.step, checkpoint: newestCheckpoint, lastLoss: lastLoss, evaluation: lastEvaluation)

@@ -39,6 +39,9 @@ enum CommandLineHelpText {
       digest                  Prints a fingerprint of every slot and of the whole
                               state.
 
+    MACHINE SUBCOMMANDS:
+      bench                   Measures speed on this machine.
+
       See 'espalier help <subcommand>' for detailed help.
     $ espalier train --help
     OVERVIEW: Trains what a recipe says, or goes on with --resume.
@@ -263,6 +266,64 @@ enum CommandLineHelpText {
                               stands for its newest valid checkpoint.
 
     OPTIONS:
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier bench --help
+    OVERVIEW: Measures speed on this machine.
+
+    Ratios of runs in turn on an idle machine carry over to other machines;
+    absolute times do not.
+
+    USAGE: espalier bench <subcommand>
+
+    OPTIONS:
+      -h, --help              Show help information.
+
+    SUBCOMMANDS:
+      step                    Times whole training steps on their real path,
+                              without saving or evaluation.
+      kernels                 Times single operations, forward and backward, at the
+                              shapes of a decoder's block.
+
+      See 'espalier help bench <subcommand>' for detailed help.
+    $ espalier bench step --help
+    OVERVIEW: Times whole training steps on their real path, without saving or
+    evaluation.
+
+    Without --recipe it is the reference decoder of Benchmarks/README.md: width
+    384, 6 layers, 6 heads, context 256, 8 samples, one lane. Under launch/mpirun
+    -n N it takes its place among the job's ranks.
+
+    USAGE: espalier bench step [--recipe <file>] [--set <key.path=value> ...] [--ranks <n>] [--cluster <file>] [--steps <steps>] [--warmup <warmup>] [--json]
+
+    OPTIONS:
+      --recipe <file>         A recipe instead of the reference decoder.
+      --set <key.path=value>  Changes a setting, as stage=3 or
+                              schedule.0.train.steps=20; may be repeated.
+      --ranks <n>             Ranks, as threads of this process (default: the
+                              cluster file's, else 1). Under mpirun or srun the job
+                              has them already.
+      --cluster <file>        A cluster file: ranks, deadlines, threads.
+      --steps <steps>         Counted steps. (default: 12)
+      --warmup <warmup>       Steps before them. (default: 3)
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier bench kernels --help
+    OVERVIEW: Times single operations, forward and backward, at the shapes of a
+    decoder's block.
+
+    USAGE: espalier bench kernels [--batch <batch>] [--time <time>] [--heads <heads>] [--head-width <head-width>] [--repeats <repeats>] [--json]
+
+    OPTIONS:
+      --batch <batch>         Samples. (default: 8)
+      --time <time>           Tokens of a sample. (default: 256)
+      --heads <heads>         Heads. (default: 6)
+      --head-width <head-width>
+                              Width of a head. (default: 64)
+      --repeats <repeats>     Runs of each operation; the median counts. (default:
+                              9)
       --json                  Print JSON.
       -h, --help              Show help information.
 
