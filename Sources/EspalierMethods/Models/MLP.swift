@@ -62,7 +62,8 @@ public struct MLP: Model {
   public static func validated(_ configuration: Configuration, for data: DataDescription) throws -> Configuration {
     var c = configuration
     guard data.features > 0 else {
-      throw ModelError("data", "an MLP reads dense features and this data set has tokens", remedy: "use the model 'decoder'")
+      throw ModelError(
+        "data", "an MLP reads dense features and this data set has tokens", remedy: "use the model 'decoder'")
     }
     if c.features == 0 { c.features = data.features }
     if c.classes == 0 { c.classes = data.classes }
@@ -72,7 +73,8 @@ public struct MLP: Model {
     }
     guard c.classes >= data.classes else {
       throw ModelError(
-        "classes", "\(c.classes) rows cannot hold the data's \(data.classes) classes", remedy: "write 0 or more rows")
+        "classes", "\(c.classes) rows cannot hold the data's \(data.classes) classes",
+        remedy: "write 0 for the data's, or more")
     }
     guard c.width > 0 else {
       throw ModelError("width", "\(c.width) is not positive", remedy: "write a whole number of at least 1")
