@@ -1,3 +1,5 @@
+import EspalierTensor
+
 /// The path-carrying builder that a model is made with. It allocates nothing: it leaves a blueprint behind.
 ///
 /// Names are written once, at creation, as strings: renaming a Swift property never breaks a checkpoint.
@@ -66,15 +68,15 @@ private final class BlueprintBuilder {
   private var open: (name: String, stack: String?, resident: Bool, first: Int)?
 
   func parameter(_ spec: ParameterSpec) -> Parameter {
-    precondition(open != nil, "'\(spec.name)' is made outside of every segment")
-    precondition(names.insert(spec.name).inserted, "two parameters are called '\(spec.name)'")
+    require(open != nil, "'\(spec.name)' is made outside of every segment")
+    require(names.insert(spec.name).inserted, "two parameters are called '\(spec.name)'")
     let parameter = Parameter(spec)
     parameters.append(parameter)
     return parameter
   }
 
   func begin(segment name: String, stack: String?, resident: Bool) -> SegmentHandle {
-    precondition(open == nil, "segment '\(name)' begins inside segment '\(open?.name ?? "")'")
+    require(open == nil, "segment '\(name)' begins inside segment '\(open?.name ?? "")'")
     open = (name, stack, resident, parameters.count)
     let handle = SegmentHandle(index: handles.count, name: name)
     handles.append(handle)

@@ -47,11 +47,14 @@ public struct Segment<Body: Layer>: Layer {
     return output
   }
 
-  /// The body for a second use of a resident segment later in the same pass (a head that shares the embedding's table).
-  public func again(on tape: Tape) -> Body {
+  /// A second use of a resident segment later in the same pass (a head that shares the embedding's table).
+  ///
+  /// The mark stands behind what `use` records, so that the sweep, which comes from there, finds the gradient's window open.
+  public func again(on tape: Tape, _ use: (Body) -> Tensor) -> Tensor {
     handle.enter(.forward)
+    let output = use(body)
     tape.mark { [handle] in handle.enter(.backward) }
-    return body
+    return output
   }
 
   /// Runs the body unrecorded and replays it on a tape of its own during the sweep, from the same random stream: the same bits

@@ -1,4 +1,5 @@
 public import EspalierNN
+import EspalierTensor
 
 /// What an optimizer or method asks of the cuts.
 public enum Granularity: String, Codable, Sendable {
@@ -14,7 +15,7 @@ public enum LayoutPlanner {
   static let alignment = 16
 
   public static func plan(_ blueprint: Blueprint, ranks: Int, granularity: Granularity = .element) -> Layout {
-    precondition(ranks > 0, "a layout needs at least one rank, got \(ranks)")
+    require(ranks > 0, "a layout needs at least one rank, got \(ranks)")
     let runs = blueprint.segments.map { segment in
       var offsets: [Int] = [], cuts = [0]
       var length = 0

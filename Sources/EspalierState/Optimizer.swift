@@ -61,9 +61,22 @@ public struct ParameterShard {
   public let gradient: UnsafeMutableBufferPointer<Float>
   let slots: [String: UnsafeMutableBufferPointer<Float>]
 
+  /// - Parameter slots: by name, as long as `value`.
+  package init(
+    spec: ParameterSpec, range: Range<Int>, group: ParameterGroup, value: UnsafeMutableBufferPointer<Float>,
+    gradient: UnsafeMutableBufferPointer<Float>, slots: [String: UnsafeMutableBufferPointer<Float>]
+  ) {
+    self.spec = spec
+    self.range = range
+    self.group = group
+    self.value = value
+    self.gradient = gradient
+    self.slots = slots
+  }
+
   /// The stretch of a slot that the optimizer declared.
   public func slot(_ name: String) -> UnsafeMutableBufferPointer<Float> {
-    guard let slot = slots[name] else { preconditionFailure("slot '\(name)' was not declared") }
+    guard let slot = slots[name] else { fatalError("slot '\(name)' of '\(spec.name)' was not declared") }
     return slot
   }
 }

@@ -86,15 +86,15 @@ final class WholeGradients: SegmentGradients {
   func enter(_ segment: Int) throws {
     let used = Set(stacks[segment].map(\.slab))
     guard let free = slabs[segment].indices.first(where: { !used.contains($0) }) else {
-      preconditionFailure("no slab is free for the next lane of segment \(segment)")
+      fatalError("no slab is free for the next lane of segment \(segment)")
     }
-    guard let lane = turn.lane else { preconditionFailure("a backward pass without a lane at stage 0 or 1") }
+    guard let lane = turn.lane else { fatalError("a backward pass without a lane at stage 0 or 1") }
     stacks[segment].append(Node(slab: free, firstLane: lane, level: 0))
     windows.bindGradients(segment, to: slabs[segment][free].pointer)
   }
 
   func leave(_ segment: Int) {
-    guard let node = stacks[segment].last else { preconditionFailure("segment \(segment) was left without entering") }
+    guard let node = stacks[segment].last else { fatalError("segment \(segment) was left without entering") }
     windows.closeGradients(segment, base: slabs[segment][node.slab].pointer)
     merge(segment)
     guard turn.endsRound else { return }

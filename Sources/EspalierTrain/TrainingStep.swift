@@ -21,6 +21,14 @@ package final class TrainingStep {
     package let batches: [Batch]
     /// What this rank tells the others with the step's one small gather.
     package let note: RankNote
+
+    package init(step: Int, updates: Int, rate: Double, batches: [Batch], note: RankNote) {
+      self.step = step
+      self.updates = updates
+      self.rate = rate
+      self.batches = batches
+      self.note = note
+    }
   }
 
   /// What all ranks know after a step.

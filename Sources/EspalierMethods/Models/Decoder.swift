@@ -95,12 +95,15 @@ public struct Decoder: Model {
       if let head {
         head(x)
       } else if let last {
-        embed.again(on: tape).project(last(x))
+        project(last(x), on: tape)
       } else {
         x
       }
     return logits.reshaped([logits.shape.rows, logits.shape.columns])
   }
+
+  /// The tied head.
+  private func project(_ x: Tensor, on tape: Tape) -> Tensor { embed.again(on: tape) { $0.project(x) } }
 
   public static func validated(_ configuration: Configuration, for data: DataDescription) throws -> Configuration {
     var c = configuration
@@ -136,7 +139,10 @@ public struct Decoder: Model {
     guard c.vocabulary >= data.classes else {
       throw ModelError(
         "vocabulary", "\(c.vocabulary) rows cannot hold the data's \(data.classes) tokens",
-        remedy: "write 0 or more rows")
+        remedy: "write 0 for the data's, or more")
+    }
+    guard c.rotaryBase > 0, c.rotaryBase.isFinite else {
+      throw ModelError("rotaryBase", "\(c.rotaryBase) is not positive and finite", remedy: "write a base such as 10000")
     }
     guard (0..<1).contains(c.dropout) else {
       throw ModelError("dropout", "\(c.dropout) is no probability below 1", remedy: "write 0 … 0.9")

@@ -73,7 +73,8 @@ public struct MLP: Model {
     }
     guard c.classes >= data.classes else {
       throw ModelError(
-        "classes", "\(c.classes) rows cannot hold the data's \(data.classes) classes", remedy: "write 0 or more rows")
+        "classes", "\(c.classes) rows cannot hold the data's \(data.classes) classes",
+        remedy: "write 0 for the data's, or more")
     }
     guard c.width > 0 else {
       throw ModelError("width", "\(c.width) is not positive", remedy: "write a whole number of at least 1")

@@ -31,11 +31,16 @@ public struct AdamW: Optimizer {
   let options: Options
 
   public init(_ options: Options) throws {
-    guard options.rate >= 0 else { throw OptimizerError("rate", "is \(options.rate) and must not be negative") }
+    for (name, value) in [("rate", options.rate), ("decay", options.decay)] {
+      guard value >= 0 else { throw OptimizerError(name, "is \(value) and must not be negative") }
+      guard value.isFinite else { throw OptimizerError(name, "is \(value) and must be finite") }
+    }
     for (name, beta) in [("beta1", options.beta1), ("beta2", options.beta2)] where !(0..<1).contains(beta) {
       throw OptimizerError(name, "is \(beta) and must lie in 0 ..< 1")
     }
-    guard options.epsilon > 0 else { throw OptimizerError("epsilon", "is \(options.epsilon) and must be positive") }
+    guard options.epsilon > 0, options.epsilon.isFinite else {
+      throw OptimizerError("epsilon", "is \(options.epsilon) and must be positive")
+    }
     self.options = options
   }
 

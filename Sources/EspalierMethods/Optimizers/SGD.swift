@@ -28,7 +28,10 @@ public struct SGD: Optimizer {
   let options: Options
 
   public init(_ options: Options) throws {
-    guard options.rate >= 0 else { throw OptimizerError("rate", "is \(options.rate) and must not be negative") }
+    for (name, value) in [("rate", options.rate), ("decay", options.decay)] {
+      guard value >= 0 else { throw OptimizerError(name, "is \(value) and must not be negative") }
+      guard value.isFinite else { throw OptimizerError(name, "is \(value) and must be finite") }
+    }
     guard (0..<1).contains(options.momentum) else {
       throw OptimizerError("momentum", "is \(options.momentum) and must lie in 0 ..< 1")
     }

@@ -9,7 +9,7 @@ extension Tensor {
   /// - Precondition: 0 ≤ rate < 1; the tape's samples divide the elements evenly.
   public func dropout(_ rate: Float, key: RandomKey) -> Tensor {
     require(rate >= 0 && rate < 1, "a rate of \(rate) is no probability below 1")
-    guard tape.mode == .recording, rate > 0 else { return self }
+    guard !tape.isEvaluating, rate > 0 else { return self }
     let samples = tape.samples
     require(
       samples.isEmpty ? count == 0 : count % samples.count == 0,
