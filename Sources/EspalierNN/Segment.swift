@@ -28,6 +28,7 @@ package final class SegmentHandle {
 
 /// A layer that is gathered, recomputed, reduced and stacked as one.
 public struct Segment<Body: Layer>: Layer {
+  /// The layer itself.
   public let body: Body
   package let handle: SegmentHandle
 
@@ -36,6 +37,7 @@ public struct Segment<Body: Layer>: Layer {
     self.handle = handle
   }
 
+  /// Runs the body between enter and leave, and marks the tape so that the sweep does the same in reverse.
   public func callAsFunction(_ input: Body.Input) -> Tensor {
     let tape = input.tape
     let recording = tape.mode == .recording

@@ -14,6 +14,8 @@ public enum LayoutPlanner {
   /// Elements to which every parameter's start is aligned: 64 bytes.
   static let alignment = 16
 
+  /// The layout of a blueprint for a number of ranks.
+  /// - Precondition: at least one rank.
   public static func plan(_ blueprint: Blueprint, ranks: Int, granularity: Granularity = .element) -> Layout {
     require(ranks > 0, "a layout needs at least one rank, got \(ranks)")
     let runs = blueprint.segments.map { segment in

@@ -2,6 +2,7 @@ public import EspalierNN
 
 /// An update rule. It holds hyper-parameters only; its state lives in slots.
 public protocol Optimizer: Sendable, SendableMetatype {
+  /// What a recipe may set.
   associatedtype Options: Settings
   /// The name in recipes; its slots begin with it and a dot.
   static var name: String { get }
@@ -11,26 +12,33 @@ public protocol Optimizer: Sendable, SendableMetatype {
   init(_ options: Options) throws
   /// The rate at the top of the schedule's shape.
   var rate: Double { get }
+  /// What it keeps for every trainable weight.
   var slots: [SlotSpec] { get }
+  /// What it asks of the cuts.
   var granularity: Granularity { get }
   /// Updates one stretch of one parameter. Called for every stretch that this rank owns, in any order.
   func update(_ shard: ParameterShard, at moment: UpdateMoment)
 }
 
 extension Optimizer {
+  /// Any chunk edge will do.
   public var granularity: Granularity { .element }
 }
 
 /// An option without meaning.
 public struct OptimizerError: Error, CustomStringConvertible, Equatable {
+  /// The option's key.
   public let option: String
+  /// "is −1 and must not be negative"
   public let reason: String
 
+  /// An error about one option.
   public init(_ option: String, _ reason: String) {
     self.option = option
     self.reason = reason
   }
 
+  /// One sentence.
   public var description: String { "optimizer option '\(option)' \(reason)" }
 }
 
@@ -43,6 +51,7 @@ public struct UpdateMoment: Sendable {
   /// What every gradient is multiplied with: below 1 where the global norm is clipped.
   public let gradientScale: Double
 
+  /// A moment of its parts.
   public init(count: Int, rate: Double, gradientScale: Double) {
     self.count = count
     self.rate = rate
@@ -52,11 +61,13 @@ public struct UpdateMoment: Sendable {
 
 /// This rank's stretch of one parameter. The buffers are valid inside the call that hands the shard out.
 public struct ParameterShard {
+  /// What the blueprint says of the parameter.
   public let spec: ParameterSpec
   /// Elements of the flattened parameter.
   public let range: Range<Int>
   /// From the settings' groups: factors on the rate and on the weight decay.
   public let group: ParameterGroup
+  /// Its weights, to be changed in place.
   public let value: UnsafeMutableBufferPointer<Float>
   public let gradient: UnsafeMutableBufferPointer<Float>
   let slots: [String: UnsafeMutableBufferPointer<Float>]
@@ -83,9 +94,12 @@ public struct ParameterShard {
 
 /// Factors on rate and decay for some parameters.
 public struct ParameterGroup: Hashable, Codable, Sendable {
+  /// Multiplies the learning rate.
   public var rate: Double
+  /// Multiplies the weight decay.
   public var decay: Double
 
+  /// By default both 1.
   public init(rate: Double = 1, decay: Double = 1) {
     self.rate = rate
     self.decay = decay

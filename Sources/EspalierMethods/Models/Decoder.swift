@@ -7,8 +7,10 @@ public import EspalierTensor
 /// reference model of the benchmarks. LayerNorm, learned positions, GELU and a tied head make it the GPT-2 family.
 /// - Radford et al. 2019 (GPT-2); Touvron et al. 2023, arXiv:2302.13971.
 public struct Decoder: Model {
+  /// How a block knows where a token stands.
   public enum Positions: String, Codable, Sendable, CaseIterable { case rotary, learned, none }
 
+  /// What a recipe may set; `fields` says what each option means.
   public struct Configuration: Settings {
     public var width = 256
     public var depth = 4
@@ -57,6 +59,7 @@ public struct Decoder: Model {
   let last: Segment<Normalization>?
   let head: Segment<Head>?
 
+  /// Builds the decoder of a validated configuration.
   public init(_ scope: Scope, _ configuration: Configuration) {
     let c = configuration
     embed = scope.segment("embed", resident: c.tied) {
@@ -105,6 +108,8 @@ public struct Decoder: Model {
   /// The tied head.
   private func project(_ x: Tensor, on tape: Tape) -> Tensor { embed.again(on: tape) { $0.project(x) } }
 
+  /// Fills in what the data and the width decide.
+  /// - Throws: `ModelError` where the numbers do not fit each other or the data.
   public static func validated(_ configuration: Configuration, for data: DataDescription) throws -> Configuration {
     var c = configuration
     for (name, value) in [("width", c.width), ("heads", c.heads), ("context", c.context)] where value < 1 {
@@ -150,6 +155,7 @@ public struct Decoder: Model {
     return c
   }
 
+  /// Products alone: 6 a weight and token, and causal attention.
   public static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> Int {
     let c = configuration
     let table = blueprint.parameters.first { $0.tags.contains(.embedding) }?.count ?? 0

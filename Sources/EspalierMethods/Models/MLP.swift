@@ -3,8 +3,10 @@ public import EspalierTensor
 
 /// A multilayer perceptron for dense samples: `depth` hidden layers of GELU or SiLU, a head of logits.
 public struct MLP: Model {
+  /// What stands between the layers.
   public enum Nonlinearity: String, Codable, Sendable, CaseIterable { case gelu, silu }
 
+  /// What a recipe may set; `fields` says what each option means.
   public struct Configuration: Settings {
     public var width = 128
     public var depth = 2
@@ -27,11 +29,12 @@ public struct MLP: Model {
   }
 
   public static let name = "mlp"
-  public static let summary = "Multilayer perceptron for dense samples."
+  public static let summary = "Multilayer perceptron for dense samples (Rumelhart et al. 1986, doi:10.1038/323533a0)."
 
   let layers: [Segment<HiddenLayer>]
   let head: Segment<Linear>
 
+  /// Builds the network of a validated configuration.
   public init(_ scope: Scope, _ configuration: Configuration) {
     let c = configuration
     layers = (0..<c.depth).map { index in
@@ -59,6 +62,8 @@ public struct MLP: Model {
 
   private var featureCount: Int { layers.first?.body.featureCount ?? head.body.featureCount }
 
+  /// Fills in what the data decide.
+  /// - Throws: `ModelError` where the numbers do not fit the data.
   public static func validated(_ configuration: Configuration, for data: DataDescription) throws -> Configuration {
     var c = configuration
     guard data.features > 0 else {
@@ -86,6 +91,7 @@ public struct MLP: Model {
     return c
   }
 
+  /// Products alone: 6 a weight.
   public static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> Int {
     6 * blueprint.parameters.filter { $0.axes.count == 2 }.reduce(0) { $0 + $1.count }
   }

@@ -8,6 +8,7 @@ public import EspalierState
 /// The decay acts before the step and ε after the bias-corrected root, as in torch.optim.AdamW.
 /// - Loshchilov and Hutter 2019, arXiv:1711.05101; Kingma and Ba 2015, arXiv:1412.6980.
 public struct AdamW: Optimizer {
+  /// What a recipe may set; `fields` says what each option means.
   public struct Options: Settings {
     public var rate: Double = 6e-4
     public var decay: Double = 0.1
@@ -30,6 +31,7 @@ public struct AdamW: Optimizer {
 
   let options: Options
 
+  /// - Throws: `OptimizerError` for a negative or infinite rate or decay, a β outside 0 ..< 1, an ε that is not positive.
   public init(_ options: Options) throws {
     for (name, value) in [("rate", options.rate), ("decay", options.decay)] {
       guard value >= 0 else { throw OptimizerError(name, "is \(value) and must not be negative") }
@@ -44,11 +46,14 @@ public struct AdamW: Optimizer {
     self.options = options
   }
 
+  /// η.
   public var rate: Double { options.rate }
+  /// The first moment m and the second v.
   public var slots: [SlotSpec] {
     [SlotSpec("adamw.m", growth: .likeGradient), SlotSpec("adamw.v", growth: .likeSquaredGradient)]
   }
 
+  /// One fused pass over the stretch.
   public func update(_ shard: ParameterShard, at moment: UpdateMoment) {
     ck_adamw(
       shard.value.baseAddress, shard.gradient.baseAddress, shard.slot("adamw.m").baseAddress,

@@ -7,6 +7,7 @@ public import EspalierState
 /// θ ← θ(1 − η·λ); m ← μm + g; θ ← θ − η·m, or θ − η(g + μm) in Nesterov's form.
 /// - Sutskever et al. 2013, PMLR 28(3):1139 (momentum); Loshchilov and Hutter 2019, arXiv:1711.05101 (decoupled decay).
 public struct SGD: Optimizer {
+  /// What a recipe may set; `fields` says what each option means.
   public struct Options: Settings {
     public var rate: Double = 0.1
     public var momentum: Double = 0.9
@@ -27,6 +28,7 @@ public struct SGD: Optimizer {
 
   let options: Options
 
+  /// - Throws: `OptimizerError` for a negative or infinite rate or decay, or a momentum outside 0 ..< 1.
   public init(_ options: Options) throws {
     for (name, value) in [("rate", options.rate), ("decay", options.decay)] {
       guard value >= 0 else { throw OptimizerError(name, "is \(value) and must not be negative") }
@@ -38,9 +40,12 @@ public struct SGD: Optimizer {
     self.options = options
   }
 
+  /// η.
   public var rate: Double { options.rate }
+  /// The momentum m.
   public var slots: [SlotSpec] { [SlotSpec("sgd.momentum", growth: .likeGradient)] }
 
+  /// One fused pass over the stretch.
   public func update(_ shard: ParameterShard, at moment: UpdateMoment) {
     ck_sgd(
       shard.value.baseAddress, shard.gradient.baseAddress, shard.slot("sgd.momentum").baseAddress, shard.value.count,
