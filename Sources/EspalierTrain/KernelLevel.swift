@@ -1,4 +1,5 @@
 package import EspalierComm
+import EspalierState
 import EspalierTensor
 
 /// Which kernels compute: the promise of one result holds on one level only.

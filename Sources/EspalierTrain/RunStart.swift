@@ -104,8 +104,3 @@ struct RunOrigin: Sendable {
       changes: changes)
   }
 }
-
-func hexadecimal(_ value: UInt64) -> String {
-  let digits = String(value, radix: 16)
-  return String(repeating: "0", count: 16 - digits.count) + digits
-}

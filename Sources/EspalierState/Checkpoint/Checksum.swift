@@ -33,7 +33,7 @@ package struct Checksum: Hashable, Sendable, Codable, CustomStringConvertible {
 }
 
 /// 16 lower-case digits.
-func hexadecimal(_ value: UInt64) -> String {
+package func hexadecimal(_ value: UInt64) -> String {
   let digits = String(value, radix: 16)
   return String(repeating: "0", count: 16 - digits.count) + digits
 }
