@@ -56,8 +56,10 @@ struct RootCommand: ParsableCommand {
       CommandGroup(
         name: "Recipe",
         subcommands: [
-          InitCommand.self, CheckCommand.self, PlanCommand.self, DataCommand.self, ListCommand.self, DescribeCommand.self,
+          InitCommand.self, CheckCommand.self, PlanCommand.self, DataCommand.self, ListCommand.self,
+          DescribeCommand.self,
         ]),
+      CommandGroup(name: "Run", subcommands: [RunsCommand.self, CompareCommand.self]),
       CommandGroup(
         name: "Checkpoint", subcommands: [InspectCommand.self, VerifyCommand.self, DigestCommand.self]),
       CommandGroup(name: "Machine", subcommands: [BenchCommand.self]),
