@@ -32,7 +32,7 @@ final class CollectiveQueue: Sendable {
   let rank: Int
   let deadlineSeconds: Double
   let ledger: Monitor<CommunicationStatistics>
-  private let observers: [any CollectiveObserver]
+  private let observers: Monitor<[any CollectiveObserver]>
   private let state = Monitor(State())
 
   init(
@@ -40,7 +40,7 @@ final class CollectiveQueue: Sendable {
     observers: [any CollectiveObserver] = []
   ) {
     self.rank = rank
-    self.observers = observers
+    self.observers = Monitor(observers)
     self.deadlineSeconds = deadlineSeconds
     self.ledger = ledger
   }
@@ -78,8 +78,11 @@ final class CollectiveQueue: Sendable {
 
   /// Tells the observers.
   func note(_ moment: CollectiveMoment, _ collective: Collective) {
-    for observer in observers { observer.note(moment, collective) }
+    for observer in observers.read({ $0 }) { observer.note(moment, collective) }
   }
+
+  /// Tells one more observer, from the next collective on.
+  func add(_ observer: any CollectiveObserver) { observers.update { $0.append(observer) } }
 
   /// Blocks the communication thread until there is something to do.
   func next() -> Task {

@@ -154,6 +154,9 @@ public final class Communicator: Sendable {
 
   public var statistics: CommunicationStatistics { ledger.read { $0 } }
 
+  /// Tells one more observer of every collective from now on.
+  package func observe(with observer: any CollectiveObserver) { queue.add(observer) }
+
   /// The last 64 collectives that this rank completed, in order: what to look at when ranks disagree.
   package var recentCollectives: [Collective] { queue.done }
 

@@ -38,6 +38,9 @@ package final class Store {
   /// Looks at a lane's gradient in place of reducing it, while a non-finite step is being explained.
   package var inspector: ((_ segment: Int, _ parameter: Int, _ gradient: UnsafeBufferPointer<Float>) -> Void)?
 
+  /// Told first when a pass enters a segment and last when it leaves one.
+  package var passObserver: ((_ segment: Int, _ direction: PassDirection, _ isEntering: Bool) -> Void)?
+
   /// - Precondition: at least as many lanes as ranks.
   package init<Model>(
     _ built: Built<Model>, slots: [SlotSpec], granularity: Granularity, options: Options, communicator: Communicator
@@ -187,6 +190,7 @@ package final class Store {
 
 extension Store: SegmentKeeper {
   package func enter(_ segment: Int, _ direction: PassDirection) {
+    passObserver?(segment, direction, true)
     do {
       try values.enter(segment, direction)
       if direction == .backward, openGradients.insert(segment).inserted { try gradients.enter(segment) }
@@ -204,6 +208,7 @@ extension Store: SegmentKeeper {
       }
     }
     values.leave(segment, direction, recording: recording)
+    passObserver?(segment, direction, false)
   }
 
   private func inspect(

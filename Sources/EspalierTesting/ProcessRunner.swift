@@ -50,12 +50,7 @@ package enum ProcessRunner {
     let ended = DispatchSemaphore(value: 0)
     process.terminationHandler = { _ in ended.signal() }
     let started = ContinuousClock().now
-    // Dispatch's threads block most signals and a child inherits that: it would never hear a test that asks it to stop.
-    var all = sigset_t(), before = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_UNBLOCK, &all, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    try process.run()
+    try withoutBlockedSignals { try process.run() }
     var isTimedOut = false
     if ended.wait(timeout: .now() + timeoutSeconds) == .timedOut {
       isTimedOut = true
@@ -69,6 +64,15 @@ package enum ProcessRunner {
     let texts = try files.map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) }
     let status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
     return ProcessOutcome(status: status, output: texts[0], errors: texts[1], isTimedOut: isTimedOut, seconds: seconds)
+  }
+
+  /// Tests run on threads of Dispatch, which block nearly all signals; a child would inherit that and be deaf to SIGTERM.
+  private static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
+    var none = sigset_t(), before = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    try body()
   }
 
   /// Where a command lies in PATH.

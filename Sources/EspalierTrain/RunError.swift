@@ -12,6 +12,7 @@ package struct RunError: Error, CustomStringConvertible {
     case mixedCluster
     case elsewhere
     case wrongModel
+    case noRun
   }
 
   package let kind: Kind

@@ -10,6 +10,9 @@ final class RunReport {
   private let stepCount: Int
   private let logEvery: Int
   private let began = ReportClock.uptime()
+  /// Of rank 0, where there are others.
+  private let meter: CommunicationMeter?
+  private var communicated = CommunicationTime()
 
   /// Opens the journal and says how the run begins.
   init(_ run: ResolvedRun, _ communicator: Communicator, _ options: TrainerOptions, _ start: RunStart) throws {
@@ -17,6 +20,8 @@ final class RunReport {
     console = Console(rank: speaks && options.prints ? 0 : -1, interval: run.settings.log.console)
     stepCount = run.schedule.stepCount
     logEvery = run.settings.log.every
+    meter = speaks && communicator.size > 1 ? CommunicationMeter() : nil
+    if let meter { communicator.observe(with: meter) }
     journal = try communicator.together("opening metrics.jsonl") {
       speaks ? try Journal(path: options.runDirectory + "/metrics.jsonl", completed: start.state.step) : nil
     }
@@ -46,11 +51,17 @@ final class RunReport {
         step: number, stepCount: stepCount, loss: report.loss, tokensPerSecond: Double(report.weight) / seconds,
         secondsPerStep: seconds))
     guard number % logEvery == 0 else { return }
+    let total = meter?.total
     write(
       .step(
         number, loss: report.loss, rate: rate, gradientNorm: report.gradientNorm, tokens: report.weight,
-        seconds: seconds))
+        seconds: seconds, communication: total.map { $0 - communicated }))
+    communicated = total ?? communicated
   }
+
+  func digested(_ step: Int, _ digests: StepDigests) { write(.digest(step: step, digests)) }
+
+  func traced(_ sentence: String) { console.line(sentence) }
 
   func evaluated(_ step: Int, _ result: EvaluationResult, seconds: Double) {
     let bits = result.bitsPerByte.map { String(format: ", %.3f bits a byte", $0) } ?? ""

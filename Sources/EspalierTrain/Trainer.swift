@@ -25,6 +25,7 @@ package final class Trainer {
   /// The step of the newest checkpoint; 0 before the first.
   private var committedStep: Int
   private var saveFailure = ""
+  private var trace: TraceSession?
   private let began = ReportClock.uptime()
 
   /// Claims the run directory, decides how the run begins, and fills the store. Collective: every rank throws if one does.
@@ -58,6 +59,10 @@ package final class Trainer {
       retention: .last(run.settings.save.keep), compression: run.settings.save.compression.forShards)
     step = TrainingStep(session, clip: run.settings.clip, seed: run.settings.seed)
     report = try RunReport(run, communicator, options, start)
+    if options.traceSteps > 0 {
+      trace = try TraceSession(session, stepCount: options.traceSteps, directory: options.runDirectory)
+      step.trace = trace?.recorder
+    }
   }
 
   /// Trains until the schedule ends or a stop is asked for.
@@ -66,15 +71,27 @@ package final class Trainer {
     while true {
       switch state.cursor.advance(run.schedule) {
       case .step(let planned):
-        if try takeStep(planned) { return try stop() }
+        let stops = try recorder.span("step \(planned.number)", .phase) { try takeStep(planned) }
+        if trace?.countStep() == true { try endTrace() }
+        if stops { return try stop() }
       case .evaluate:
-        try evaluate()
+        try recorder.span("evaluation", .phase) { try evaluate() }
       case .save:
-        try save()
+        try recorder.span("save", .phase) { try save() }
       case .finish:
         return try finish(.finished)
       }
     }
+  }
+
+  private var recorder: TraceRecorder? { trace?.recorder }
+
+  /// Writes the trace, if one is taken. Collective.
+  private func endTrace() throws {
+    guard let trace else { return }
+    step.trace = nil
+    self.trace = nil
+    report.traced(try trace.finish())
   }
 
   /// One step.
@@ -83,7 +100,8 @@ package final class Trainer {
     let started = ReportClock.uptime()
     let rate = run.optimizer.rate * planned.rateFactor
     let input = TrainingStep.Input(
-      step: planned.number - 1, updates: state.updates, rate: rate, batches: try batches(),
+      step: planned.number - 1, updates: state.updates, rate: rate,
+      batches: try recorder.span("batches", .phase) { try batches() },
       note: RankNote(stop: stopWish(after: planned.number), save: saver.note))
     let result = try step.run(input)
     state.position = BatchPlan(at: state.position, order: run.order, batch: run.settings.batch).next
@@ -96,6 +114,10 @@ package final class Trainer {
       try skip(planned.number, input)
     }
     report.step(planned.number, result, rate: rate, seconds: ReportClock.uptime() - started)
+    let digestEvery = run.settings.log.digestEvery
+    if digestEvery > 0, planned.number.isMultiple(of: digestEvery) {
+      report.digested(planned.number, try recorder.span("digests", .phase) { try StepDigests(of: session.store) })
+    }
     if let outcome = try saver.advance(result.notes) { try saved(outcome) }
     return result.notes.contains { $0.stop != .no }
   }
@@ -170,7 +192,7 @@ package final class Trainer {
   }
 
   private func finish(_ end: TrainingOutcome.End) throws -> TrainingOutcome {
-    if let last = try saver.finish() { try saved(last) }
+    if let last = try recorder.span("save", .phase, { try saver.finish() }) { try saved(last) }
     // Steps that no checkpoint holds are no success, whatever is to become of failures on the way.
     guard committedStep == state.step else {
       throw RunError(
@@ -178,6 +200,7 @@ package final class Trainer {
         remedy: "mend that and go on with --resume"
           + (newestCheckpoint.isEmpty ? "" : "; the newest checkpoint is \(newestCheckpoint)"))
     }
+    try endTrace()
     let outcome = TrainingOutcome(
       end: end, step: state.step, checkpoint: newestCheckpoint, lastLoss: lastLoss, evaluation: lastEvaluation)
     report.finished(outcome)

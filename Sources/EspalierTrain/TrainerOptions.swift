@@ -14,6 +14,8 @@ package struct TrainerOptions: Sendable {
   package var catalogue = Catalogue.standard
   /// Save and end after this step, as a signal would; 0 = never.
   package var stopsAfter = 0
+  /// Steps that trace.json covers, from the first that this process takes; 0 = no trace.
+  package var traceSteps = 0
   /// Whether rank 0 prints progress.
   package var prints = true
 

@@ -45,6 +45,8 @@ package final class TrainingStep {
     package let notes: [RankNote]
   }
 
+  /// Where spans go while a trace is taken.
+  package var trace: TraceRecorder?
   private let session: RankSession
   private let clip: Double
   private let key: RandomKey
@@ -66,8 +68,10 @@ package final class TrainingStep {
 
     var losses: [LaneLoss] = []
     for (turn, batch) in zip(turns, input.batches) {
-      store.begin(turn)
-      let loss = try pass(batch, step: input.step, weight: weight)
+      let loss = try trace.span(turn.lane.map { "lane \($0)" } ?? "no lane", .phase) {
+        store.begin(turn)
+        return try pass(batch, step: input.step, weight: weight)
+      }
       if let lane = turn.lane { losses.append(LaneLoss(lane: lane, sum: loss.sum)) }
     }
     try store.finishGradients()
@@ -83,7 +87,7 @@ package final class TrainingStep {
     if isFinite {
       let scale = clip > 0 && norm > clip ? clip / (norm + 1e-6) : 1
       let moment = UpdateMoment(count: input.updates + 1, rate: input.rate, gradientScale: scale)
-      store.update(session.optimizer, groups: session.groups, at: moment)
+      trace.span("update", .phase) { store.update(session.optimizer, groups: session.groups, at: moment) }
     }
     return Report(
       loss: loss, weight: weight, gradientNorm: norm, isFinite: isFinite, notes: gathered.map(\.note))

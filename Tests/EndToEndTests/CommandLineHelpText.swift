@@ -32,6 +32,12 @@ enum CommandLineHelpText {
       describe                Explains a model, an optimizer, a data set or a part
                               of a recipe: options, defaults, units, paper.
 
+    RUN SUBCOMMANDS:
+      runs                    Lists the runs below a folder: state, step, loss,
+                              size, last change.
+      compare                 Tells where two runs part: settings, losses, digests,
+                              checkpoints.
+
     CHECKPOINT SUBCOMMANDS:
       inspect                 Shows what a checkpoint holds: step, sizes, tensors,
                               slots, history, settings.
@@ -53,7 +59,7 @@ enum CommandLineHelpText {
     SIGTERM and SIGUSR1 save a checkpoint at the next step and end with exit code
     75; --resume goes on from there, on any number of ranks and at any stage.
 
-    USAGE: espalier train <recipe> [--set <key.path=value> ...] [--ranks <n>] [--cluster <file>] [--run <dir>] [--resume] [--allow <key> ...] [--break-lock]
+    USAGE: espalier train <recipe> [--set <key.path=value> ...] [--ranks <n>] [--cluster <file>] [--run <dir>] [--resume] [--allow <key> ...] [--break-lock] [--trace] [--trace-steps <n>]
 
     ARGUMENTS:
       <recipe>                The recipe, a YAML file.
@@ -73,6 +79,9 @@ enum CommandLineHelpText {
                               may be repeated.
       --break-lock            Take the run from a trainer on another host that is
                               known to be dead.
+      --trace                 Write RUN/trace.json: what all ranks did, on one
+                              clock, for ui.perfetto.dev or chrome://tracing.
+      --trace-steps <n>       Steps that the trace covers. (default: 50)
       -h, --help              Show help information.
 
     $ espalier evaluate --help
@@ -285,6 +294,8 @@ enum CommandLineHelpText {
                               without saving or evaluation.
       kernels                 Times single operations, forward and backward, at the
                               shapes of a decoder's block.
+      overlap                 Tells how much of a reduction is hidden behind
+                              computing that takes as long.
 
       See 'espalier help bench <subcommand>' for detailed help.
     $ espalier bench step --help
@@ -324,6 +335,62 @@ enum CommandLineHelpText {
                               Width of a head. (default: 64)
       --repeats <repeats>     Runs of each operation; the median counts. (default:
                               9)
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier bench overlap --help
+    OVERVIEW: Tells how much of a reduction is hidden behind computing that takes
+    as long.
+
+    Every rank reduces on its communication thread while it multiplies matrices on
+    its own: reduction alone, computing alone, both at once, in turn. Between hosts
+    most of a reduction is waiting, which costs no processor; on one host it copies
+    and adds, and hides only where there are more cores than ranks. Under
+    launch/mpirun -n N it takes its place among the job's ranks.
+
+    USAGE: espalier bench overlap [--ranks <n>] [--mebibytes <MiB>] [--rounds <rounds>] [--json]
+
+    OPTIONS:
+      --ranks <n>             Ranks, as threads of this process (default: 2). Under
+                              mpirun the job has them already.
+      --mebibytes <MiB>       Size of what is reduced. (default: 16)
+      --rounds <rounds>       Counted rounds; the median counts. (default: 7)
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier compare --help
+    OVERVIEW: Tells where two runs part: settings, losses, digests, checkpoints.
+
+    Losses are compared bit by bit at the steps that both journals have. Digests
+    are in a journal where the recipe has log: { digestEvery: N }; they name the
+    first step and the segments that differ. Where both runs have a checkpoint of
+    the same step, the first slot that differs is named. --set log.digestEvery=1
+    finds the step exactly.
+
+    USAGE: espalier compare <run> <run> [--json]
+
+    ARGUMENTS:
+      <run>                   A run directory.
+      <run>                   Another.
+
+    OPTIONS:
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier runs --help
+    OVERVIEW: Lists the runs below a folder: state, step, loss, size, last change.
+
+    A run is 'running' while the process that holds its lock lives, 'finished' or
+    'stopped' where its journal says so, and 'failed' otherwise. 'elsewhere' is a
+    run whose lock another host holds. Nothing is written and no lock is taken.
+
+    USAGE: espalier runs [<dir>] [--json]
+
+    ARGUMENTS:
+      <dir>                   A folder with run directories, or one of them.
+                              (default: runs)
+
+    OPTIONS:
       --json                  Print JSON.
       -h, --help              Show help information.
 

@@ -36,6 +36,16 @@ struct TrainCommand: CatalogueCommand {
   @Flag(help: "Take the run from a trainer on another host that is known to be dead.")
   var breakLock = false
 
+  @Flag(help: "Write RUN/trace.json: what all ranks did, on one clock, for ui.perfetto.dev or chrome://tracing.")
+  var trace = false
+
+  @Option(help: ArgumentHelp("Steps that the trace covers.", valueName: "n"))
+  var traceSteps = 50
+
+  func validate() throws {
+    guard traceSteps > 0 else { throw ValidationError("--trace-steps must be 1 or more, not \(traceSteps).") }
+  }
+
   func run(_ context: CommandContext) throws -> Int32 {
     StopSignals.listen()
     let launcher = try ranks.launcher()
@@ -43,6 +53,7 @@ struct TrainCommand: CatalogueCommand {
     options.resumes = resume
     options.allowed = allow
     options.breaksLock = breakLock
+    options.traceSteps = trace ? traceSteps : 0
     options.transport = launcher.transport
     options.catalogue = context.catalogue
     return try launcher.run({ TrainingJob(run: try recipe.resolved(context.catalogue)) }) {

@@ -68,6 +68,27 @@ package final class RunLock: Sendable {
     if try fileSystem.isCurrent(file) { try fileSystem.removeFile(file.path) }
   }
 
+  /// Who holds a run, as far as this host can tell without touching the lock.
+  package enum Status: Sendable, Equatable {
+    case free
+    case held(Holder)
+    /// Its process has ended without giving the run up.
+    case abandoned(Holder)
+    /// By a process of another host, which this one cannot see.
+    case elsewhere(Holder)
+  }
+
+  /// Reads the lock of a run and looks for its process; takes nothing, so a trainer that starts meanwhile is not disturbed.
+  package static func status(of run: String) -> Status {
+    guard let file = fopen(run + "/lock", "r") else { return .free }
+    defer { fclose(file) }
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    let count = fread(&buffer, 1, buffer.count, file)
+    guard count > 0, let holder = holder(in: Array(buffer[..<count])) else { return .free }
+    guard holder.host == hostName() else { return .elsewhere(holder) }
+    return startTicks(of: holder.pid) == holder.startTicks ? .held(holder) : .abandoned(holder)
+  }
+
   private static func refusal(_ path: String, _ holder: Holder?) -> CheckpointError {
     CheckpointError(
       .locked, file: path, reason: "the run is in use by \(holder.map { "\($0)" } ?? "another process")",
@@ -77,14 +98,18 @@ package final class RunLock: Sendable {
   /// Nil for a file that is new, or was cut off by a crash while it was written.
   private static func read(_ file: OpenFile, _ fileSystem: FileSystem) throws -> Holder? {
     let length = try fileSystem.length(file)
-    guard length > 0, length < 4096, let json = try? StrictJSON(parsing: fileSystem.readAll(file, length: length)),
-      let host = json["host"]?.text, let pid = json["pid"]?.integer, let start = json["start"]?.integer,
+    return length > 0 && length < 4096 ? holder(in: try fileSystem.readAll(file, length: length)) : nil
+  }
+
+  private static func holder(in bytes: [UInt8]) -> Holder? {
+    guard let json = try? StrictJSON(parsing: bytes), let host = json["host"]?.text, let pid = json["pid"]?.integer,
+      let start = json["start"]?.integer,
       let since = json["since"]?.text
     else { return nil }
     return Holder(host: host, pid: pid, startTicks: start, since: since)
   }
 
-  /// Field 22 of /proc/PID/stat; nil if there is no such process.
+  /// Field 22 of /proc/PID/stat; nil if there is no such process, or one that is dead and only waits to be reaped.
   private static func startTicks(of pid: Int) -> Int? {
     guard let file = fopen("/proc/\(pid)/stat", "r") else { return nil }
     defer { fclose(file) }
@@ -93,7 +118,7 @@ package final class RunLock: Sendable {
     // The second field is the command in parentheses, and may hold anything: count from behind the last one.
     guard let end = buffer[..<count].lastIndex(of: UInt8(ascii: ")")) else { return nil }
     let fields = buffer[(end + 1)..<count].split(separator: UInt8(ascii: " "))
-    guard fields.count > 19 else { return nil }
+    guard fields.count > 19, ![UInt8(ascii: "Z"), UInt8(ascii: "X")].contains(fields[0].first) else { return nil }
     return Int(String(decoding: fields[19], as: UTF8.self))
   }
 }

@@ -1,7 +1,7 @@
 /// One line of metrics.jsonl.
 public struct JournalEntry: Sendable, Equatable {
   public enum Kind: String, Sendable, CaseIterable {
-    case start, step, evaluation, save, skipped, resume, finish, warning
+    case start, step, evaluation, save, skipped, resume, finish, warning, digest
   }
 
   public let kind: Kind
@@ -53,15 +53,21 @@ extension JournalEntry {
   ///   - rate: the optimizer's rate in this step.
   ///   - gradientNorm: the global norm before clipping.
   ///   - tokens: targets that counted in this step, over all ranks.
+  ///   - communication: rank 0's collectives since the line before; nil for a single rank.
   public static func step(
-    _ step: Int, loss: Double, rate: Double, gradientNorm: Double, tokens: Int, seconds: Double
+    _ step: Int, loss: Double, rate: Double, gradientNorm: Double, tokens: Int, seconds: Double,
+    communication: CommunicationTime? = nil
   ) -> JournalEntry {
-    JournalEntry(
-      .step, step: step,
-      fields: [
-        "loss": number(loss), "rate": number(rate), "gradientNorm": number(gradientNorm), "tokens": .integer(tokens),
-        "secondsPerStep": number(seconds), "tokensPerSecond": number(seconds > 0 ? Double(tokens) / seconds : 0),
-      ])
+    var fields: [String: SettingValue] = [
+      "loss": number(loss), "rate": number(rate), "gradientNorm": number(gradientNorm), "tokens": .integer(tokens),
+      "secondsPerStep": number(seconds), "tokensPerSecond": number(seconds > 0 ? Double(tokens) / seconds : 0),
+    ]
+    if let communication {
+      fields["secondsCommunicating"] = number(communication.busy)
+      fields["secondsWaited"] = number(communication.waited)
+      if let share = communication.hiddenShare { fields["communicationHidden"] = number(share) }
+    }
+    return JournalEntry(.step, step: step, fields: fields)
   }
 
   /// The validation set was measured.

@@ -53,6 +53,7 @@ public struct SaveSettings: CheckedSettings {
 public struct LogSettings: CheckedSettings {
   public var every = 1
   public var console = 10.0
+  public var digestEvery = 0
 
   public init() {}
 
@@ -60,9 +61,14 @@ public struct LogSettings: CheckedSettings {
     SettingField("every", unit: "steps", "How often metrics.jsonl has a line for a step."),
     SettingField(
       "console", unit: "seconds", "The least time between two lines of progress where the output is no terminal."),
+    SettingField(
+      "digestEvery", unit: "steps, 0 = never",
+      "How often metrics.jsonl keeps digests of the state, as a whole and by segment, for espalier compare."),
   ]
 
-  public static let limits: [String: SettingLimit] = ["every": .positive, "console": .notNegative]
+  public static let limits: [String: SettingLimit] = [
+    "every": .positive, "console": .notNegative, "digestEvery": .notNegative,
+  ]
 }
 
 /// Checks that cost time and find mistakes of the program.

@@ -27,9 +27,14 @@ public struct SettingsChange: Sendable, Equatable, Codable {
   /// Every difference between two resolved settings, in the order of their keys.
   /// - Parameter sameData: whether `Dataset.contentHash` is what it was, so that a text may have moved.
   public static func compare(old: RunSettings, new: RunSettings, sameData: Bool) throws -> [SettingsChange] {
+    compare(old: try SettingValue(encoding: old), new: try SettingValue(encoding: new), sameData: sameData)
+  }
+
+  /// As above, for settings as they were written down, perhaps by another build.
+  static func compare(old: SettingValue, new: SettingValue, sameData: Bool) -> [SettingsChange] {
     var before: [String: String] = [:], after: [String: String] = [:]
-    flatten(try SettingValue(encoding: old), at: "", into: &before)
-    flatten(try SettingValue(encoding: new), at: "", into: &after)
+    flatten(old, at: "", into: &before)
+    flatten(new, at: "", into: &after)
     return Set(before.keys).union(after.keys).sorted().compactMap { key in
       guard before[key] != after[key] else { return nil }
       let free = matches(key, freeKeys) || (sameData && matches(key, placeKeys))
