@@ -84,7 +84,7 @@ struct Launcher {
   private func options(_ job: some RankJob) -> CommunicationOptions {
     CommunicationOptions(
       deadlineSeconds: cluster.deadline, checksCollectives: job.settings.checks.collectives,
-      poisonsMemory: job.settings.checks.memory)
+      chunkElements: 256 * cluster.chunk, poisonsMemory: job.settings.checks.memory)
   }
 
   private func checked<Job: RankJob>(_ job: Job) throws -> Job {

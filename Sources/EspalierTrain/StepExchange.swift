@@ -9,10 +9,13 @@ package struct RankNote: Hashable, Sendable {
 
   package var stop: Stop
   package var save: Save
+  /// Targets that count in this rank's lanes of the next step: known a step ahead, nobody waits for them then.
+  package var upcomingWeight: Int
 
-  package init(stop: Stop = .no, save: Save = .none) {
+  package init(stop: Stop = .no, save: Save = .none, upcomingWeight: Int = 0) {
     self.stop = stop
     self.save = save
+    self.upcomingWeight = upcomingWeight
   }
 }
 
@@ -44,14 +47,16 @@ struct StepExchange: Sendable {
   }
 
   private var encoded: [Double] {
-    [Double(note.stop.rawValue), Double(note.save.rawValue), Double(losses.count)]
+    [Double(note.stop.rawValue), Double(note.save.rawValue), Double(note.upcomingWeight), Double(losses.count)]
       + losses.flatMap { [Double($0.lane), $0.sum] } + squares
   }
 
   private init(_ values: [Double]) {
-    note = RankNote(stop: .init(rawValue: Int(values[0])) ?? .no, save: .init(rawValue: Int(values[1])) ?? .none)
-    let count = Int(values[2])
-    losses = (0..<count).map { LaneLoss(lane: Int(values[3 + 2 * $0]), sum: values[4 + 2 * $0]) }
-    squares = Array(values[(3 + 2 * count)...])
+    note = RankNote(
+      stop: .init(rawValue: Int(values[0])) ?? .no, save: .init(rawValue: Int(values[1])) ?? .none,
+      upcomingWeight: Int(values[2]))
+    let count = Int(values[3])
+    losses = (0..<count).map { LaneLoss(lane: Int(values[4 + 2 * $0]), sum: values[5 + 2 * $0]) }
+    squares = Array(values[(4 + 2 * count)...])
   }
 }

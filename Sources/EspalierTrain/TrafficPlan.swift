@@ -24,7 +24,7 @@ package struct TrafficPlan: Hashable, Sendable {
         received[rank] += 4 * gathers * others
       }
     }
-    // The two small gathers: the weights of the lanes, then notes, losses and one double a chunk.
+    // The small gather: notes, losses and one double a chunk.
     let small = (0..<ranks).map { rank in
       8
         * (1 + 3 + 2 * dealing.lanes(of: rank).count

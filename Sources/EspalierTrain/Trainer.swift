@@ -19,6 +19,8 @@ package final class Trainer {
   private let world: CheckpointWorld
   private var state: TrainingState
   private var prefetcher: Prefetcher?
+  /// The lanes of the step after this one, and what the ranks said of their weight.
+  private var upcoming: (batches: [Batch], weight: Int?)?
   private var lastEvaluation: EvaluationResult?
   private var lastLoss = Double.nan
   private var newestCheckpoint: String
@@ -99,11 +101,15 @@ package final class Trainer {
   private func takeStep(_ planned: ScheduleCursor.PlannedStep) throws -> Bool {
     let started = ReportClock.uptime()
     let rate = run.optimizer.rate * planned.rateFactor
+    let current = try recorder.span("batches", .phase) { try upcoming ?? (batches(), nil) }
+    let following = try recorder.span("batches", .phase) { try batches() }
     let input = TrainingStep.Input(
-      step: planned.number - 1, updates: state.updates, rate: rate,
-      batches: try recorder.span("batches", .phase) { try batches() },
-      note: RankNote(stop: stopWish(after: planned.number), save: saver.note))
+      step: planned.number - 1, updates: state.updates, rate: rate, batches: current.batches, weight: current.weight,
+      note: RankNote(
+        stop: stopWish(after: planned.number), save: saver.note,
+        upcomingWeight: following.reduce(0) { $0 + $1.weight }))
     let result = try step.run(input)
+    upcoming = (following, result.notes.reduce(0) { $0 + $1.upcomingWeight })
     state.position = BatchPlan(at: state.position, order: run.order, batch: run.settings.batch).next
     if result.isFinite {
       state.updates += 1
@@ -122,7 +128,7 @@ package final class Trainer {
     return result.notes.contains { $0.stop != .no }
   }
 
-  /// The lanes of this rank for the next step, read ahead by a thread.
+  /// The lanes of this rank for one step more, read ahead by a thread; empty ones after the last step.
   private func batches() throws -> [Batch] {
     if prefetcher == nil {
       prefetcher = Prefetcher(

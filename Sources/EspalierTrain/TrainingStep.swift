@@ -19,14 +19,19 @@ package final class TrainingStep {
     package let rate: Double
     /// For each turn of this rank its lane's samples; an empty batch where it has no lane.
     package let batches: [Batch]
+    /// Targets of the whole batch that count, where the step before has told; nil asks for them.
+    package let weight: Int?
     /// What this rank tells the others with the step's one small gather.
     package let note: RankNote
 
-    package init(step: Int, updates: Int, rate: Double, batches: [Batch], note: RankNote) {
+    package init(
+      step: Int, updates: Int, rate: Double, batches: [Batch], weight: Int? = nil, note: RankNote = RankNote()
+    ) {
       self.step = step
       self.updates = updates
       self.rate = rate
       self.batches = batches
+      self.weight = weight
       self.note = note
     }
   }
@@ -64,7 +69,7 @@ package final class TrainingStep {
 
   package func run(_ input: Input) throws -> Report {
     let store = session.store
-    let weight = try globalWeight(of: input.batches)
+    let weight = try input.weight ?? globalWeight(of: input.batches)
 
     var losses: [LaneLoss] = []
     for (turn, batch) in zip(turns, input.batches) {
@@ -119,7 +124,7 @@ package final class TrainingStep {
   /// The weights were not updated, so every rank meets the same numbers again.
   package func explain(_ input: Input) throws -> [NonFinite] {
     let store = session.store
-    let weight = try globalWeight(of: input.batches)
+    let weight = try input.weight ?? globalWeight(of: input.batches)
     var found: [NonFinite] = []
     for (turn, batch) in zip(turns, input.batches) {
       var first: (segment: Int, parameter: Int)?

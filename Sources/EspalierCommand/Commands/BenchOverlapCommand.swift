@@ -31,7 +31,7 @@ struct BenchOverlapCommand: CatalogueCommand {
     let launcher = try Launcher(ranks: ranks ?? Launcher.announcedSize ?? 2, cluster: nil)
     return try launcher.run({ BenchmarkJob() }) { [mebibytes, rounds, json] _, communicator in
       let report = try OverlapBenchmark.run(communicator, bytes: mebibytes << 20, rounds: rounds)
-      if communicator.rank == 0 { try json ? Output.json(OverlapReport(report)) : Output.write(Self.text(report)) }
+      if communicator.rank == 0 { try json ? Output.json(report) : Output.write(Self.text(report)) }
       return 0
     }
   }
@@ -52,19 +52,4 @@ struct BenchOverlapCommand: CatalogueCommand {
 /// Ranks without a recipe.
 private struct BenchmarkJob: RankJob {
   let settings = RunSettings()
-}
-
-/// A report with the share that follows from it.
-private struct OverlapReport: Encodable {
-  let report: OverlapBenchmark.Report
-
-  init(_ report: OverlapBenchmark.Report) { self.report = report }
-
-  private enum CodingKeys: CodingKey { case hiddenShare }
-
-  func encode(to encoder: any Encoder) throws {
-    try report.encode(to: encoder)
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(report.hiddenShare, forKey: .hiddenShare)
-  }
 }

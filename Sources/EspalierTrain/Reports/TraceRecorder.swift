@@ -119,9 +119,9 @@ extension Collective {
   /// unknown number.
   package func bytes(ranks: Int) -> Int {
     switch kind {
-    case .reduceScatter, .allGather: boundaries.count > ranks ? 4 * boundaries[ranks] : 0
     case .broadcast: boundaries.count > 1 ? 4 * boundaries[1] : 0
-    default: 0
+    case .gatherValues, .gatherBytes, .broadcastBytes, .barrier, .close: 0
+    default: boundaries.count > ranks ? 4 * boundaries[ranks] : 0
     }
   }
 }

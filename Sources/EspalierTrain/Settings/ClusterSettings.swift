@@ -19,6 +19,7 @@ public struct ClusterSettings: CheckedSettings {
   public var deadline = 300.0
   public var startDeadline = 60.0
   public var mpiArguments: [String] = []
+  public var chunk = 1024
 
   public init() {}
 
@@ -55,11 +56,14 @@ public struct ClusterSettings: CheckedSettings {
     SettingField(
       "mpiArguments", unit: "list of words",
       "Further arguments of mpirun or srun, after those that the launcher chooses."),
+    SettingField(
+      "chunk", unit: "KiB", "How much of a reduction is received before it is added; larger ones need more memory."),
   ]
 
   public static let limits: [String: SettingLimit] = [
     "version": .positive, "nodes": .positive, "ranksPerNode": .positive, "coresPerNode": .notNegative,
     "memoryPerNode": .notNegative, "threads": .notNegative, "deadline": .positive, "startDeadline": .positive,
+    "chunk": .within(1...1_048_576),
   ]
 
   /// The ranks of all nodes.
