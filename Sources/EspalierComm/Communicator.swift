@@ -22,6 +22,8 @@ public final class Communicator: Sendable {
   public let size: Int
   /// Every rank with its host and process, in rank order.
   public let members: [Member]
+  /// Which ranks share memory.
+  package let hosts: HostMap
   package let options: CommunicationOptions
   private let queue: CollectiveQueue
   private let thread: DedicatedThread
@@ -62,8 +64,11 @@ public final class Communicator: Sendable {
       let me = Member(
         rank: self.rank, host: Self.hostName(), pid: Int(ProcessInfo.processInfo.processIdentifier))
       let mine = Array(try JSONEncoder().encode(me))
-      members = try queue.submit(.gatherBytes, label: "members") { try $0.gather(bytes: mine) }.wait()
-        .map { try JSONDecoder().decode(Member.self, from: Data($0)) }
+      let (hosts, encoded) = try queue.submit(.gatherBytes, label: "members") {
+        (try $0.meetHosts(), try $0.gather(bytes: mine))
+      }.wait()
+      self.hosts = hosts
+      members = try encoded.map { try JSONDecoder().decode(Member.self, from: Data($0)) }
     } catch {
       queue.close()
       throw error
@@ -73,6 +78,36 @@ public final class Communicator: Sendable {
 
   /// Memory for gradients and gathered weights: zero, on a 64-byte edge, freed when nobody holds it.
   public func slab(count: Int) -> Slab { Slab(count: count, poisons: options.poisonsMemory, ledger: ledger) }
+
+  /// Memory like `slab(count:)` for a whole layout, in a window that the ranks of this host share where they can: reductions and gathers then
+  /// read and write the neighbours' in place.
+  ///
+  /// Every rank calls it at the same place of its program; counts may differ. Once for a layout, never in a step: it is slow, and the memory of a
+  /// window is given back only when all its ranks have let go of all its slabs. Where windows cannot be had the slabs are private,
+  /// which changes no bit, and the reason is told once (`CommunicationOptions.onNotice`). A failure of another rank shows in the next collective.
+  public func slabs(counts: [Int], label: String) -> [Slab] {
+    var offsets = [0]
+    for count in counts { offsets.append((offsets.last ?? 0) + alignedBytes(count: count) / 4) }
+    let bytes = 4 * (offsets.last ?? 0)
+    let made = try? queue.submit(.window, label: label) { try $0.shelf.make(bytes: bytes, on: $0) }.wait()
+    if let refusal = made?.refusal { notice(refusal) }
+    return zip(counts, offsets).map { count, offset in
+      Slab(
+        count: count, in: made?.window.map { ($0, offset) }, poisons: options.poisonsMemory, ledger: ledger)
+    }
+  }
+
+  /// Tells once why slabs are private.
+  private func notice(_ refusal: String) {
+    let isFirst = ledger.update { statistics in
+      defer { statistics.windowRefusal = refusal }
+      return statistics.windowRefusal == nil
+    }
+    guard isFirst, rank == 0 else { return }
+    let text = "slabs are not shared between the ranks of a host: \(refusal); reductions go through messages instead"
+    if let onNotice = options.onNotice { return onNotice(text) }
+    FileHandle.standardError.write(Data("warning: \(text)\n".utf8))
+  }
 
   /// The ordered reduction: feeds the nodes of one round to the counter on this rank's slice.
   ///
@@ -86,6 +121,53 @@ public final class Communicator: Sendable {
   public func reduceScatter(
     _ contributions: [SlabRange], round: LaneDealing.Round, boundaries: [Int], into counter: LaneCounter, label: String
   ) -> Pending<Void> {
+    require(contributions, round, boundaries, label)
+    let slice = boundaries[rank + 1] - boundaries[rank]
+    precondition(
+      counter.slots[0].count == slice, "'\(label)': slots of \(counter.slots[0].count) elements for a slice of \(slice)"
+    )
+    return submit(
+      .reduceScatter, contributions, round: round, boundaries: boundaries, into: counter, publishing: nil, label: label)
+  }
+
+  /// The ordered reduction of a step's only round, with the whole sum in `range` on every rank: `reduceScatter` and `allGather` in one pass over
+  /// memory.
+  ///
+  /// The first of `contributions` may lie in `range`; all of them may be overwritten.
+  public func allReduce(
+    _ contributions: [SlabRange], round: LaneDealing.Round, boundaries: [Int], into range: SlabRange, label: String
+  ) -> Pending<Void> {
+    require(contributions, round, boundaries, label)
+    precondition(round.isLast, "'\(label)': a sum on every rank is that of all lanes")
+    precondition(
+      range.count == boundaries[size], "'\(label)': \(range.count) elements for a run of \(boundaries[size])")
+    let slice = boundaries[rank]..<boundaries[rank + 1]
+    let own = SlabRange(slab: range.slab, offset: range.offset + slice.lowerBound, count: slice.count)
+    return submit(
+      .allReduce, contributions, round: round, boundaries: boundaries,
+      into: LaneCounter(slots: [own], nodesIn: [range.slab] + contributions.map(\.slab)), publishing: range,
+      label: label)
+  }
+
+  private func submit(
+    _ kind: CollectiveKind, _ contributions: [SlabRange], round: LaneDealing.Round, boundaries: [Int],
+    into counter: LaneCounter, publishing range: SlabRange?, label: String
+  ) -> Pending<Void> {
+    let signature = boundaries + round.nodes.flatMap { [$0.rank, $0.firstLane, $0.level] } + [round.isLast ? 1 : 0]
+    if options.reduction == .native {
+      let reduction = NativeReduction(
+        contributions: contributions, round: round, boundaries: boundaries, counter: counter, publication: range)
+      return queue.submit(kind, label: label, boundaries: signature) { try reduction.run(on: $0) }
+    }
+    let reduction = OrderedReduction(
+      contributions: contributions, round: round, boundaries: boundaries, counter: counter, rank: rank,
+      publication: range)
+    return queue.submit(kind, label: label, boundaries: signature) { try reduction.run(on: $0) }
+  }
+
+  private func require(
+    _ contributions: [SlabRange], _ round: LaneDealing.Round, _ boundaries: [Int], _ label: String
+  ) {
     require(boundaries, label)
     let own = round.nodes(of: rank).count
     precondition(
@@ -94,26 +176,25 @@ public final class Communicator: Sendable {
     precondition(
       contributions.allSatisfy { $0.count == run },
       "'\(label)': contributions of \(contributions.map(\.count)) elements to a run of \(run)")
-    let slice = boundaries[rank + 1] - boundaries[rank]
-    precondition(
-      counter.slots[0].count == slice, "'\(label)': slots of \(counter.slots[0].count) elements for a slice of \(slice)"
-    )
-    let reduction = OrderedReduction(
-      contributions: contributions, round: round, boundaries: boundaries, counter: counter, rank: rank)
-    let signature = boundaries + round.nodes.flatMap { [$0.rank, $0.firstLane, $0.level] } + [round.isLast ? 1 : 0]
-    return queue.submit(.reduceScatter, label: label, boundaries: signature) { try reduction.run(on: $0) }
   }
 
   /// Fills `range` on every rank: the slice `boundaries[r] ..< boundaries[r + 1]` comes from rank r, in place.
   ///
-  /// - Parameter boundaries: size + 1 rising offsets from 0 to `range.count`.
-  public func allGather(_ range: SlabRange, boundaries: [Int], label: String) -> Pending<Void> {
+  /// - Parameters:
+  ///   - shard: this rank's slice, where it does not lie in `range` already.
+  ///   - boundaries: size + 1 rising offsets from 0 to `range.count`.
+  public func allGather(
+    _ range: SlabRange, from shard: SlabRange? = nil, boundaries: [Int], label: String
+  ) -> Pending<Void> {
     require(boundaries, label)
     precondition(
       boundaries[size] == range.count, "'\(label)': boundaries end at \(boundaries[size]), the range at \(range.count)")
-    return queue.submit(.allGather, label: label, boundaries: boundaries) {
-      try $0.allGather(range, boundaries: boundaries)
+    if let shard {
+      precondition(
+        shard.count == boundaries[rank + 1] - boundaries[rank], "'\(label)': a shard of \(shard.count) elements")
     }
+    let gather = SliceGather(range: range, shard: shard, boundaries: boundaries)
+    return queue.submit(.allGather, label: label, boundaries: boundaries) { try gather.run(on: $0) }
   }
 
   /// Copies root's `range` into that of every other rank; all have one length.
@@ -200,7 +281,10 @@ public final class Communicator: Sendable {
         runner.backend.abort(exitCode: exitCode)
         return
       case .stop:
-        do { try runner.backend.close() } catch { queue.fail(with: error) }
+        do {
+          try runner.shelf.close(runner.backend)
+          try runner.backend.close()
+        } catch { queue.fail(with: error) }
         return
       }
     }

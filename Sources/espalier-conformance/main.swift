@@ -1,8 +1,9 @@
 // Runs the laws of a transport under mpirun, or one of the ways in which a job may fail.
 //
 //   mpirun -n 3 espalier-conformance [--chunk ELEMENTS] [--maximum BYTES] [--checks] [--deadline SECONDS] [--case NAME]
+//     [--hosts 0,0,1] [--no-windows]
 //
-// laws: every law of BackendLaws · throw: the last rank throws while the others wait · mismatch: the last rank asks for another
+// laws: every law of BackendLaws · throw: the last rank throws while the others wait · die: the last rank is killed with a window open · mismatch: the last rank asks for another
 // collective · sizes: the last rank cuts the run elsewhere · absent: the last rank never comes · early: the last rank returns while the
 // others wait.
 
@@ -21,9 +22,14 @@ struct Arguments {
         options.checksCollectives = true
         continue
       }
+      if name == "--no-windows" {
+        options.usesWindows = false
+        continue
+      }
       guard let value = rest.popFirst() else { throw BrokenLaw("\(name) needs a value") }
       switch (name, Int(value)) {
       case ("--case", _): scenario = value
+      case ("--hosts", _): options.pretendedHosts = value.split(separator: ",").compactMap { Int($0) }
       case ("--chunk", let count?): options.chunkElements = count
       case ("--maximum", let count?): options.maximumCount = count
       case ("--deadline", let seconds?): options.deadlineSeconds = Double(seconds)
@@ -45,6 +51,13 @@ func play(_ scenario: String, _ communicator: Communicator) throws {
   case "throw":
     if isLast { throw BrokenLaw("rank \(communicator.rank) was told to fail") }
     try communicator.barrier(label: "after the failure").wait()
+  case "die":
+    // With a window open and its pages touched.
+    let slab = communicator.slabs(counts: [1 << 20], label: "layout")[0]
+    if isLast { kill(getpid(), SIGKILL) }
+    try communicator.allGather(
+      slab.range, boundaries: (0...communicator.size).map { ($0 << 20) / communicator.size }, label: "blocks.3"
+    ).wait()
   case "mismatch":
     try communicator.barrier(label: isLast ? "blocks.4" : "blocks.3").wait()
   case "sizes":
