@@ -32,6 +32,9 @@ package protocol Backend: AnyObject {
   /// - Throws: `CommunicationError` if a neighbour that this rank waits for has failed, ended or died.
   func requirePresent(_ peer: Int) throws
 
+  /// Whether the transport has sums of its own.
+  var hasNativeSums: Bool { get }
+
   /// The transport's own sum of floats, of which this rank receives its slice; its order, and so its bits, are the transport's.
   func nativeReduceScatter(_ send: UnsafePointer<Float>, into slice: UnsafeMutablePointer<Float>, counts: [Int]) throws
 

@@ -13,7 +13,8 @@ final class CollectiveRunner {
   private var stagingCount = 0
   private var scratch: UnsafeMutablePointer<Float>?
   private var scratchBlocks = 0
-  private var packed: (out: [UInt16], in: [UInt16]) = ([], [])
+  private var packedOut: [UInt16] = []
+  private var packedIn: [UInt16] = []
   /// What neighbours compare when they meet.
   private(set) var signature: UInt64 = 0
   /// Which ranks share a host; known from the first collective on.
@@ -110,13 +111,13 @@ final class CollectiveRunner {
   ) throws {
     let (sendCount, receiveCount) = (send == nil ? 0 : sendCount, receive == nil ? 0 : receiveCount)
     let (packs, unpacks) = (hosts.areApart(rank, to), hosts.areApart(rank, from))
-    if packed.out.count < sendCount { packed.out = Array(repeating: 0, count: sendCount) }
-    if packed.in.count < receiveCount { packed.in = Array(repeating: 0, count: receiveCount) }
-    try packed.out.withUnsafeMutableBufferPointer { out in
+    if packedOut.count < sendCount { packedOut = Array(repeating: 0, count: sendCount) }
+    if packedIn.count < receiveCount { packedIn = Array(repeating: 0, count: receiveCount) }
+    try packedOut.withUnsafeMutableBufferPointer { out in
       if packs, let send { cmpi_bfloat16_pack(send, out.baseAddress, Int64(sendCount)) }
       let outgoing = UnsafeRawBufferPointer(
         start: packs ? UnsafeRawPointer(out.baseAddress) : UnsafeRawPointer(send), count: sendCount * (packs ? 2 : 4))
-      try packed.in.withUnsafeMutableBufferPointer { into in
+      try packedIn.withUnsafeMutableBufferPointer { into in
         let incoming = UnsafeMutableRawBufferPointer(
           start: unpacks ? UnsafeMutableRawPointer(into.baseAddress) : UnsafeMutableRawPointer(receive),
           count: receiveCount * (unpacks ? 2 : 4))

@@ -24,6 +24,8 @@ public final class Communicator: Sendable {
   public let members: [Member]
   /// Which ranks share memory.
   package let hosts: HostMap
+  /// Whether `allReduceNatively` can be asked for.
+  package let hasNativeSums: Bool
   package let options: CommunicationOptions
   private let queue: CollectiveQueue
   private let thread: DedicatedThread
@@ -64,10 +66,11 @@ public final class Communicator: Sendable {
       let me = Member(
         rank: self.rank, host: Self.hostName(), pid: Int(ProcessInfo.processInfo.processIdentifier))
       let mine = Array(try JSONEncoder().encode(me))
-      let (hosts, encoded) = try queue.submit(.gatherBytes, label: "members") {
-        (try $0.meetHosts(), try $0.gather(bytes: mine))
+      let (hosts, hasNativeSums, encoded) = try queue.submit(.gatherBytes, label: "members") {
+        (try $0.meetHosts(), $0.backend.hasNativeSums, try $0.gather(bytes: mine))
       }.wait()
       self.hosts = hosts
+      self.hasNativeSums = hasNativeSums
       members = try encoded.map { try JSONDecoder().decode(Member.self, from: Data($0)) }
     } catch {
       queue.close()
@@ -147,6 +150,13 @@ public final class Communicator: Sendable {
       .allReduce, contributions, round: round, boundaries: boundaries,
       into: LaneCounter(slots: [own], nodesIn: [range.slab] + contributions.map(\.slab)), publishing: range,
       label: label)
+  }
+
+  /// MPI's own sum in place, to measure ours against; its bits are MPI's.
+  package func allReduceNatively(_ range: SlabRange, label: String) -> Pending<Void> {
+    queue.submit(.allReduce, label: label, boundaries: [range.count]) {
+      try $0.backend.nativeAllReduce(range.pointer, count: range.count)
+    }
   }
 
   private func submit(
@@ -232,6 +242,18 @@ public final class Communicator: Sendable {
 
   /// Completes on no rank before every rank has asked for it.
   public func barrier(label: String) -> Pending<Void> { queue.submit(.barrier, label: label) { try $0.barrier() } }
+
+  /// Ranks and hosts in words, and how they reach each other.
+  package var topology: String {
+    let count = hosts.hosts.count
+    let place = count == 1 ? "one host" : "\(count) hosts"
+    guard size > 1 else { return "1 rank" }
+    let refusal = statistics.windowRefusal
+    let within =
+      !hosts.hasNeighbours ? "" : refusal.map { "; messages on a host: \($0)" } ?? "; shared windows on a host"
+    let between = count == 1 ? "" : "; messages between hosts\(options.wire == .bfloat16 ? " in bfloat16" : "")"
+    return "\(size) ranks on \(place)\(within)\(between)"
+  }
 
   public var statistics: CommunicationStatistics { ledger.read { $0 } }
 

@@ -169,6 +169,7 @@ package final class InProcessBackend: Backend {
   private let world: InProcessWorld
 
   package let neighbours: [Int]
+  package let hasNativeSums = false
 
   /// - Parameter pretendedHosts: by rank; ranks with different numbers share no memory.
   package init(rank: Int, world: InProcessWorld, pretendedHosts: [Int]? = nil) {

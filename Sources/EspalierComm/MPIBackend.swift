@@ -6,6 +6,7 @@ package final class MPIBackend: Backend {
   package let rank: Int
   package let size: Int
   package let neighbours: [Int]
+  package let hasNativeSums = true
   private let maximumCount: Int64
 
   /// Starts MPI with MPI_THREAD_FUNNELED: the calling thread is the one that calls MPI.

@@ -53,6 +53,8 @@ private struct Work {
   let hosts: HostMap
   /// Every host's subtrees, in lane order.
   let shares: [HostShare]
+  /// How hosts reduce among each other, if not pairwise.
+  let halving: Halving?
   /// What the owner feeds to its counter.
   let plan: CounterPlan
   /// By node of the round: where its run begins, if this host holds it.
@@ -75,7 +77,13 @@ private struct Work {
     let shares = HostShare.shares(of: nodes, hosts)
     self.shares = shares
     // A host's own nodes need not be summed before they are fed: the counter does it.
-    let fed = shares.flatMap { share in share.host == host ? share.nodes.map { nodes[$0].level } : [share.level] }
+    let longest = (0..<runner.size).map { reduction.boundaries[$0 + 1] - reduction.boundaries[$0] }.max() ?? 0
+    // Where ranks of one host have no windows, messages between them cost too little to be spared.
+    let halving = hosts == runner.hosts ? Halving(shares, hosts, rank: rank, longestSlice: longest) : nil
+    self.halving = halving
+    let fed =
+      halving.map { [$0.level] }
+      ?? shares.flatMap { share in share.host == host ? share.nodes.map { nodes[$0].level } : [share.level] }
     plan = CounterPlan(retained: reduction.counter.levels, fed: fed, isLast: reduction.round.isLast)
     precondition(
       plan.slotsUsed <= reduction.counter.slots.count,
@@ -96,6 +104,7 @@ private struct Work {
   func run() throws {
     let counts = (0..<runner.size).map { boundaries[$0 + 1] - boundaries[$0] }
     let longest = max(1, counts.max() ?? 1)
+    if let halving { return try run(halving, counts: counts, longest: longest) }
     let isAlone = hosts.hosts.count == 1
     let chunk = isAlone ? longest : min(runner.options.chunkElements, longest)
     // A chunk's place in staging begins on a cache line.
@@ -116,6 +125,28 @@ private struct Work {
     account(counts)
   }
 
+  private func run(_ halving: Halving, counts: [Int], longest: Int) throws {
+    let chunk = min(runner.options.chunkElements, longest)
+    let width = (chunk + 15) & ~15
+    let memory = runner.stagingMemory(count: halving.memoryCount(width: width))
+    let scratch = runner.scratchMemory(blocks: reduction.round.nodes.count + 1)
+    guard let mine = shares.first(where: { $0.host == host }) else { return }
+    for first in stride(from: 0, to: longest, by: chunk) {
+      let sum = try halving.run(in: memory, width: width, on: runner) { peer, place in
+        let count = max(0, min(chunk, counts[peer] - first))
+        guard count > 0 else { return 0 }
+        let begin = boundaries[peer] + first
+        if let found = subtree(mine, begin: begin, count: count, into: place, scratch: scratch), found != place {
+          place.update(from: found, count: count)
+        }
+        return count
+      }
+      let count = min(chunk, counts[rank] - first)
+      if count > 0 { feed([sum], first: first, count: count, scratch: scratch) }
+    }
+    account(counts)
+  }
+
   /// Feeds one chunk of this rank's slice to the counter.
   private func sum(
     first: Int, count: Int, staging: UnsafeMutablePointer<Float>, width: Int, scratch: UnsafeMutablePointer<Float>
@@ -127,6 +158,13 @@ private struct Work {
       arrived += 1
       return [staging + (arrived - 1) * width]
     }
+    feed(nodes, first: first, count: count, scratch: scratch)
+  }
+
+  private func feed(
+    _ nodes: [UnsafeMutablePointer<Float>], first: Int, count: Int, scratch: UnsafeMutablePointer<Float>
+  ) {
+    let begin = boundaries[rank] + first
     let slots = reduction.counter.slots.map { $0.pointer + first }
     let copies = publications.map { $0 + begin }.filter { $0 != slots[0] }
     let isRounded = reduction.publication != nil && runner.hosts.hosts.count > 1 && runner.options.wire == .bfloat16

@@ -34,6 +34,12 @@ struct MPITests {
     #expect(!outcome.errors.contains("warning:"), "\(outcome)")
   }
 
+  @Test("native sums are right within rounding, also in rounds and where a rank has no node", arguments: [2, 3])
+  func nativeSums(ranks: Int) throws {
+    let outcome = try MPIRun.run(ranks: ranks, product: product, ["--native", "--case", "native"])
+    #expect(outcome.status == 0 && outcome.output.contains("native sums are right"), "\(outcome)")
+  }
+
   @Test("where windows have no room the slabs are private, the laws hold and the reason is told once")
   func noRoom() throws {
     let outcome = try MPIRun.run(

@@ -76,6 +76,37 @@ struct SharedWindowTests {
     #expect(try crossing(isShared: false) == [800, 800, 800, 800])
   }
 
+  @Test(
+    "four and eight hosts halve short slices with the bits of the counter, in the memory of halving",
+    arguments: [[0, 1, 2, 3], [0, 0, 1, 1, 2, 2, 3, 3], [0, 1, 2, 3, 4, 5, 6, 7]])
+  func halving(hosts: [Int]) throws {
+    var options = Ranks.options
+    options.pretendedHosts = hosts
+    let size = hosts.count
+    _ = try Ranks.run(size, options: options) { communicator in
+      for lanes in [size, 2 * size] {
+        for count in [16 * size, 1001] {
+          let boundaries = (0...size).map { $0 * count / size }
+          for order in [LaneDealing.Order.contiguous, .roundRobin] {
+            try ReductionCase(lanes: lanes, order: order, boundaries: boundaries, isInPlace: true, isShared: true)
+              .check(on: communicator)
+          }
+          try ReductionCase(lanes: lanes, order: .contiguous, boundaries: boundaries, isInPlace: true, isShared: true)
+            .checkEverywhere(on: communicator)
+        }
+      }
+    }
+    let staging = try Ranks.run(size, options: options) { communicator in
+      let even = (0...size).map { $0 * 16 }
+      try ReductionCase(lanes: size, order: .contiguous, boundaries: even, isInPlace: true, isShared: true)
+        .check(on: communicator)
+      return communicator.statistics.stagingBytes
+    }
+    // Halving works on the slices of all hosts and on what arrives of half of them; pairwise needs one chunk a host.
+    let count = Set(hosts).count
+    #expect(staging == Array(repeating: (count + count / 2) * 64, count: size))
+  }
+
   @Test("a rank that fails wakes neighbours that wait in shared memory", arguments: [0, 1, 2])
   func failingNeighbour(failing: Int) throws {
     struct Broken: Error, Equatable {}
