@@ -27,9 +27,9 @@ public final class Communicator: Sendable {
   /// Whether `allReduceNatively` can be asked for.
   package let hasNativeSums: Bool
   package let options: CommunicationOptions
-  private let queue: CollectiveQueue
+  let queue: CollectiveQueue
   private let thread: DedicatedThread
-  private let ledger: Monitor<CommunicationStatistics>
+  let ledger: Monitor<CommunicationStatistics>
 
   /// Starts the communication thread, makes the backend on it and meets the other ranks.
   package init(
@@ -81,36 +81,6 @@ public final class Communicator: Sendable {
 
   /// Memory for gradients and gathered weights: zero, on a 64-byte edge, freed when nobody holds it.
   public func slab(count: Int) -> Slab { Slab(count: count, poisons: options.poisonsMemory, ledger: ledger) }
-
-  /// Memory like `slab(count:)` for a whole layout, in a window that the ranks of this host share where they can: reductions and gathers then
-  /// read and write the neighbours' in place.
-  ///
-  /// Every rank calls it at the same place of its program; counts may differ. Once for a layout, never in a step: it is slow, and the memory of a
-  /// window is given back only when all its ranks have let go of all its slabs. Where windows cannot be had the slabs are private,
-  /// which changes no bit, and the reason is told once (`CommunicationOptions.onNotice`). A failure of another rank shows in the next collective.
-  public func slabs(counts: [Int], label: String) -> [Slab] {
-    var offsets = [0]
-    for count in counts { offsets.append((offsets.last ?? 0) + alignedBytes(count: count) / 4) }
-    let bytes = 4 * (offsets.last ?? 0)
-    let made = try? queue.submit(.window, label: label) { try $0.shelf.make(bytes: bytes, on: $0) }.wait()
-    if let refusal = made?.refusal { notice(refusal) }
-    return zip(counts, offsets).map { count, offset in
-      Slab(
-        count: count, in: made?.window.map { ($0, offset) }, poisons: options.poisonsMemory, ledger: ledger)
-    }
-  }
-
-  /// Tells once why slabs are private.
-  private func notice(_ refusal: String) {
-    let isFirst = ledger.update { statistics in
-      defer { statistics.windowRefusal = refusal }
-      return statistics.windowRefusal == nil
-    }
-    guard isFirst, rank == 0 else { return }
-    let text = "slabs are not shared between the ranks of a host: \(refusal); reductions go through messages instead"
-    if let onNotice = options.onNotice { return onNotice(text) }
-    FileHandle.standardError.write(Data("warning: \(text)\n".utf8))
-  }
 
   /// The ordered reduction: feeds the nodes of one round to the counter on this rank's slice.
   ///
@@ -242,18 +212,6 @@ public final class Communicator: Sendable {
 
   /// Completes on no rank before every rank has asked for it.
   public func barrier(label: String) -> Pending<Void> { queue.submit(.barrier, label: label) { try $0.barrier() } }
-
-  /// Ranks and hosts in words, and how they reach each other.
-  package var topology: String {
-    let count = hosts.hosts.count
-    let place = count == 1 ? "one host" : "\(count) hosts"
-    guard size > 1 else { return "1 rank" }
-    let refusal = statistics.windowRefusal
-    let within =
-      !hosts.hasNeighbours ? "" : refusal.map { "; messages on a host: \($0)" } ?? "; shared windows on a host"
-    let between = count == 1 ? "" : "; messages between hosts\(options.wire == .bfloat16 ? " in bfloat16" : "")"
-    return "\(size) ranks on \(place)\(within)\(between)"
-  }
 
   public var statistics: CommunicationStatistics { ledger.read { $0 } }
 
