@@ -61,7 +61,7 @@ let package = Package(
     .testTarget(
       name: "EspalierTensorTests", dependencies: ["EspalierTensor", "EspalierTesting"], swiftSettings: swift),
     .testTarget(
-      name: "EspalierCommTests", dependencies: ["EspalierComm", "EspalierTesting", "espalier-conformance"],
+      name: "EspalierCommTests", dependencies: ["EspalierComm", "CMPI", "EspalierTesting", "espalier-conformance"],
       swiftSettings: swift),
     .testTarget(name: "EspalierNNTests", dependencies: ["EspalierNN", "EspalierTesting"], swiftSettings: swift),
     .testTarget(name: "EspalierStateTests", dependencies: ["EspalierState", "EspalierTesting"], swiftSettings: swift),

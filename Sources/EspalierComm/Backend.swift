@@ -17,6 +17,30 @@ package protocol Backend: AnyObject {
   /// Ends every rank with `exitCode`; returns only if the transport cannot.
   func abort(exitCode: Int32)
 
+  /// The ranks that can share memory with this one, itself among them, in rank order.
+  var neighbours: [Int] { get }
+
+  /// What the memory of windows is taken from, and how many bytes of it are free; nil where it is ordinary memory.
+  func windowSpace() throws -> (directory: String, freeBytes: Int)?
+
+  /// Makes memory that all neighbours can reach, zero, `bytes` of it on this rank; every neighbour calls it with the same `id`.
+  func makeWindow(id: Int, bytes: Int) throws -> WindowMemory
+
+  /// Gives such memory back; every neighbour calls it, in the same order.
+  func freeWindow(_ memory: WindowMemory) throws
+
+  /// - Throws: `CommunicationError` if a neighbour that this rank waits for has failed, ended or died.
+  func requirePresent(_ peer: Int) throws
+
+  /// Whether the transport has sums of its own.
+  var hasNativeSums: Bool { get }
+
+  /// The transport's own sum of floats, of which this rank receives its slice; its order, and so its bits, are the transport's.
+  func nativeReduceScatter(_ send: UnsafePointer<Float>, into slice: UnsafeMutablePointer<Float>, counts: [Int]) throws
+
+  /// The transport's own sum on every rank, in place.
+  func nativeAllReduce(_ values: UnsafeMutablePointer<Float>, count: Int) throws
+
   /// Ends this rank's part in good order; no message is under way.
   func close() throws
 }

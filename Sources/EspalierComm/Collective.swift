@@ -1,6 +1,10 @@
 /// What a collective does.
 public enum CollectiveKind: String, Sendable, Hashable, CaseIterable, Codable {
   case reduceScatter, allGather, broadcast, gatherValues, gatherBytes, broadcastBytes, barrier, close
+  /// The ordered reduction with the sum on every rank.
+  case allReduce
+  /// Shared memory for slabs.
+  case window
 }
 
 /// A request as a value: which collective stands at which place of this rank's order.
@@ -22,6 +26,19 @@ package struct Collective: Sendable, Hashable, CustomStringConvertible {
   }
 
   package var description: String { "\(kind.rawValue) '\(label)' (sequence \(sequence))" }
+}
+
+extension Collective {
+  /// Equal where two ranks are at the same place of the order; FNV-1a.
+  var signature: UInt64 {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    func mix(_ word: UInt64) { hash = (hash ^ word) &* 0x100_0000_01b3 }
+    mix(UInt64(sequence))
+    for byte in kind.rawValue.utf8 { mix(UInt64(byte)) }
+    for byte in label.utf8 { mix(UInt64(byte)) }
+    for offset in boundaries { mix(UInt64(bitPattern: Int64(offset))) }
+    return hash
+  }
 }
 
 /// A `Collective` in a message of fixed size, so that ranks at different collectives can still read each other's.

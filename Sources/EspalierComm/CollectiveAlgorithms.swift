@@ -4,7 +4,9 @@
 /// each byte once: size − 1 messages, (size − 1)/size of the run in each direction.
 extension CollectiveRunner {
   /// Fills the run on every rank from the slices `boundaries[r] ..< boundaries[r + 1]` of its owners.
-  func allGather(_ range: SlabRange, boundaries: [Int]) throws {
+  ///
+  /// - Parameter compresses: whether they may travel in 16 bits between hosts, if the options say so.
+  func allGather(_ range: SlabRange, boundaries: [Int], compresses: Bool = false) throws {
     let base = range.pointer
     let mine = boundaries[rank + 1] - boundaries[rank]
     for distance in 1..<max(size, 1) {
@@ -12,7 +14,7 @@ extension CollectiveRunner {
       let from = (rank - distance + size) % size
       try exchange(
         send: UnsafePointer(base + boundaries[rank]), count: mine, to: to, receive: base + boundaries[from],
-        count: boundaries[from + 1] - boundaries[from], from: from)
+        count: boundaries[from + 1] - boundaries[from], from: from, compresses: compresses)
     }
   }
 

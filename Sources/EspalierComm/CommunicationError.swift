@@ -18,6 +18,8 @@ public struct CommunicationError: Error, CustomStringConvertible {
     case transportFailed
     /// The launcher announced more ranks than found each other.
     case worldIncomplete
+    /// The transport cannot do what the options ask for.
+    case notAvailable
     /// The communicator was closed before the collective was asked for.
     case closed
   }
@@ -55,6 +57,13 @@ public struct CommunicationError: Error, CustomStringConvertible {
     CommunicationError(
       .peerFailed, rank: rank, reason: "rank \(peer) failed: \(cause)", remedy: "mend what stopped rank \(peer)",
       cause: cause)
+  }
+
+  static func noNativeSums(rank: Int) -> CommunicationError {
+    CommunicationError(
+      .notAvailable, rank: rank, label: "reduction",
+      reason: "native sums are MPI's, and these ranks are threads of one process",
+      remedy: "start the ranks with launch/mpirun, or leave the reduction ordered")
   }
 
   /// The same error with the collective in which it came up.

@@ -3,10 +3,12 @@ public struct CommunicationStatistics: Sendable, Equatable {
   /// Counts of one kind of collective.
   public struct Traffic: Sendable, Equatable {
     public var collectives = 0
-    /// Payload bytes that went to other ranks; headers, checks and what a rank keeps are not counted.
+    /// Payload bytes that went to other ranks, in messages or through shared memory; headers, checks and what a rank keeps are not counted.
     public var bytesSent = 0
     /// Payload bytes that came from other ranks.
     public var bytesReceived = 0
+    /// Of `bytesSent`, those that left the host in messages.
+    public var bytesToOtherHosts = 0
     public init() {}
   }
 
@@ -17,6 +19,8 @@ public struct CommunicationStatistics: Sendable, Equatable {
   public var highWaterSlabBytes = 0
   /// Bytes of the staging memory of reductions.
   public var stagingBytes = 0
+  /// Why slabs that could be shared are not; nil if they are, or nobody could share them.
+  public var windowRefusal: String?
   /// Seconds that threads of this rank spent in `Pending.wait`.
   public var secondsWaited = 0.0
 
@@ -24,6 +28,8 @@ public struct CommunicationStatistics: Sendable, Equatable {
 
   /// Payload bytes that went to other ranks.
   public var bytesSent: Int { byKind.values.reduce(0) { $0 + $1.bytesSent } }
+  /// Of `bytesSent`, those that left the host.
+  public var bytesToOtherHosts: Int { byKind.values.reduce(0) { $0 + $1.bytesToOtherHosts } }
   /// Payload bytes that came from other ranks.
   public var bytesReceived: Int { byKind.values.reduce(0) { $0 + $1.bytesReceived } }
   /// Collectives completed.

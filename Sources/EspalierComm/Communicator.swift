@@ -22,10 +22,14 @@ public final class Communicator: Sendable {
   public let size: Int
   /// Every rank with its host and process, in rank order.
   public let members: [Member]
+  /// Which ranks share memory.
+  package let hosts: HostMap
+  /// Whether `allReduceNatively` can be asked for.
+  package let hasNativeSums: Bool
   package let options: CommunicationOptions
-  private let queue: CollectiveQueue
+  let queue: CollectiveQueue
   private let thread: DedicatedThread
-  private let ledger: Monitor<CommunicationStatistics>
+  let ledger: Monitor<CommunicationStatistics>
 
   /// Starts the communication thread, makes the backend on it and meets the other ranks.
   package init(
@@ -62,8 +66,12 @@ public final class Communicator: Sendable {
       let me = Member(
         rank: self.rank, host: Self.hostName(), pid: Int(ProcessInfo.processInfo.processIdentifier))
       let mine = Array(try JSONEncoder().encode(me))
-      members = try queue.submit(.gatherBytes, label: "members") { try $0.gather(bytes: mine) }.wait()
-        .map { try JSONDecoder().decode(Member.self, from: Data($0)) }
+      let (hosts, hasNativeSums, encoded) = try queue.submit(.gatherBytes, label: "members") {
+        (try $0.meetHosts(), $0.backend.hasNativeSums, try $0.gather(bytes: mine))
+      }.wait()
+      self.hosts = hosts
+      self.hasNativeSums = hasNativeSums
+      members = try encoded.map { try JSONDecoder().decode(Member.self, from: Data($0)) }
     } catch {
       queue.close()
       throw error
@@ -86,6 +94,60 @@ public final class Communicator: Sendable {
   public func reduceScatter(
     _ contributions: [SlabRange], round: LaneDealing.Round, boundaries: [Int], into counter: LaneCounter, label: String
   ) -> Pending<Void> {
+    require(contributions, round, boundaries, label)
+    let slice = boundaries[rank + 1] - boundaries[rank]
+    precondition(
+      counter.slots[0].count == slice, "'\(label)': slots of \(counter.slots[0].count) elements for a slice of \(slice)"
+    )
+    return submit(
+      .reduceScatter, contributions, round: round, boundaries: boundaries, into: counter, publishing: nil, label: label)
+  }
+
+  /// The ordered reduction of a step's only round, with the whole sum in `range` on every rank: `reduceScatter` and `allGather` in one pass over
+  /// memory.
+  ///
+  /// The first of `contributions` may lie in `range`; all of them may be overwritten.
+  public func allReduce(
+    _ contributions: [SlabRange], round: LaneDealing.Round, boundaries: [Int], into range: SlabRange, label: String
+  ) -> Pending<Void> {
+    require(contributions, round, boundaries, label)
+    precondition(round.isLast, "'\(label)': a sum on every rank is that of all lanes")
+    precondition(
+      range.count == boundaries[size], "'\(label)': \(range.count) elements for a run of \(boundaries[size])")
+    let slice = boundaries[rank]..<boundaries[rank + 1]
+    let own = SlabRange(slab: range.slab, offset: range.offset + slice.lowerBound, count: slice.count)
+    return submit(
+      .allReduce, contributions, round: round, boundaries: boundaries,
+      into: LaneCounter(slots: [own], nodesIn: [range.slab] + contributions.map(\.slab)), publishing: range,
+      label: label)
+  }
+
+  /// MPI's own sum in place, to measure ours against; its bits are MPI's.
+  package func allReduceNatively(_ range: SlabRange, label: String) -> Pending<Void> {
+    queue.submit(.allReduce, label: label, boundaries: [range.count]) {
+      try $0.backend.nativeAllReduce(range.pointer, count: range.count)
+    }
+  }
+
+  private func submit(
+    _ kind: CollectiveKind, _ contributions: [SlabRange], round: LaneDealing.Round, boundaries: [Int],
+    into counter: LaneCounter, publishing range: SlabRange?, label: String
+  ) -> Pending<Void> {
+    let signature = boundaries + round.nodes.flatMap { [$0.rank, $0.firstLane, $0.level] } + [round.isLast ? 1 : 0]
+    if options.reduction == .native {
+      let reduction = NativeReduction(
+        contributions: contributions, round: round, boundaries: boundaries, counter: counter, publication: range)
+      return queue.submit(kind, label: label, boundaries: signature) { try reduction.run(on: $0) }
+    }
+    let reduction = OrderedReduction(
+      contributions: contributions, round: round, boundaries: boundaries, counter: counter, rank: rank,
+      publication: range)
+    return queue.submit(kind, label: label, boundaries: signature) { try reduction.run(on: $0) }
+  }
+
+  private func require(
+    _ contributions: [SlabRange], _ round: LaneDealing.Round, _ boundaries: [Int], _ label: String
+  ) {
     require(boundaries, label)
     let own = round.nodes(of: rank).count
     precondition(
@@ -94,26 +156,25 @@ public final class Communicator: Sendable {
     precondition(
       contributions.allSatisfy { $0.count == run },
       "'\(label)': contributions of \(contributions.map(\.count)) elements to a run of \(run)")
-    let slice = boundaries[rank + 1] - boundaries[rank]
-    precondition(
-      counter.slots[0].count == slice, "'\(label)': slots of \(counter.slots[0].count) elements for a slice of \(slice)"
-    )
-    let reduction = OrderedReduction(
-      contributions: contributions, round: round, boundaries: boundaries, counter: counter, rank: rank)
-    let signature = boundaries + round.nodes.flatMap { [$0.rank, $0.firstLane, $0.level] } + [round.isLast ? 1 : 0]
-    return queue.submit(.reduceScatter, label: label, boundaries: signature) { try reduction.run(on: $0) }
   }
 
   /// Fills `range` on every rank: the slice `boundaries[r] ..< boundaries[r + 1]` comes from rank r, in place.
   ///
-  /// - Parameter boundaries: size + 1 rising offsets from 0 to `range.count`.
-  public func allGather(_ range: SlabRange, boundaries: [Int], label: String) -> Pending<Void> {
+  /// - Parameters:
+  ///   - shard: this rank's slice, where it does not lie in `range` already.
+  ///   - boundaries: size + 1 rising offsets from 0 to `range.count`.
+  public func allGather(
+    _ range: SlabRange, from shard: SlabRange? = nil, boundaries: [Int], label: String
+  ) -> Pending<Void> {
     require(boundaries, label)
     precondition(
       boundaries[size] == range.count, "'\(label)': boundaries end at \(boundaries[size]), the range at \(range.count)")
-    return queue.submit(.allGather, label: label, boundaries: boundaries) {
-      try $0.allGather(range, boundaries: boundaries)
+    if let shard {
+      precondition(
+        shard.count == boundaries[rank + 1] - boundaries[rank], "'\(label)': a shard of \(shard.count) elements")
     }
+    let gather = SliceGather(range: range, shard: shard, boundaries: boundaries)
+    return queue.submit(.allGather, label: label, boundaries: boundaries) { try gather.run(on: $0) }
   }
 
   /// Copies root's `range` into that of every other rank; all have one length.
@@ -203,7 +264,10 @@ public final class Communicator: Sendable {
         runner.backend.abort(exitCode: exitCode)
         return
       case .stop:
-        do { try runner.backend.close() } catch { queue.fail(with: error) }
+        do {
+          try runner.shelf.close(runner.backend)
+          try runner.backend.close()
+        } catch { queue.fail(with: error) }
         return
       }
     }

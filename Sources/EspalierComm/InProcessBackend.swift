@@ -17,6 +17,10 @@ package final class InProcessWorld: Sendable {
     var posts: [Post?]
     var ended: [Bool]
     var failure: (rank: Int, cause: any Error)?
+    /// Parts of windows that are being made, by window and rank.
+    var parts: [Int: [Int: WindowPart]] = [:]
+    /// How many ranks have taken their view of a window.
+    var views: [Int: [Int: Int]] = [:]
   }
 
   package let size: Int
@@ -104,6 +108,37 @@ package final class InProcessWorld: Sendable {
     }
   }
 
+  /// Shows the part of a rank and waits for those of its neighbours.
+  func share(_ part: WindowPart, window id: Int, rank: Int, with neighbours: [Int]) throws -> [WindowPart] {
+    state.update { $0.parts[id, default: [:]][rank] = part }
+    let found = try state.wait { (state) -> [WindowPart]? in
+      if let failure = state.failure { throw error(failure, seenBy: rank) }
+      let parts = neighbours.compactMap { state.parts[id]?[$0] }
+      guard parts.count == neighbours.count else {
+        if let gone = neighbours.first(where: { state.ended[$0] }) { throw finished(gone, seenBy: rank) }
+        return nil
+      }
+      // The last to look takes the entry away; the views hold the parts.
+      let group = neighbours.first ?? rank
+      let looks = state.views[id, default: [:]][group, default: 0] + 1
+      state.views[id]?[group] = looks
+      if looks == neighbours.count {
+        for neighbour in neighbours { state.parts[id]?[neighbour] = nil }
+        state.views[id]?[group] = nil
+      }
+      return parts
+    }
+    return found ?? []
+  }
+
+  /// - Throws: what `rank` sees if a rank has failed or `peer` has ended.
+  func requirePresent(_ peer: Int, seenBy rank: Int) throws {
+    try state.read { state in
+      if let failure = state.failure { throw error(failure, seenBy: rank) }
+      if state.ended[peer] { throw finished(peer, seenBy: rank) }
+    }
+  }
+
   private func error(_ failure: (rank: Int, cause: any Error), seenBy rank: Int) -> CommunicationError {
     .peerFailed(failure.rank, cause: failure.cause, seenBy: rank)
   }
@@ -115,14 +150,31 @@ package final class InProcessWorld: Sendable {
   }
 }
 
+/// One rank's part of a window in ordinary memory: on a cache line, zero.
+final class WindowPart: @unchecked Sendable {
+  let base: UnsafeMutableRawPointer
+
+  init(bytes: Int) {
+    base = UnsafeMutableRawPointer(alignedFloats(count: (bytes + 3) / 4))
+    memset(base, 0, bytes)
+  }
+
+  deinit { free(base) }
+}
+
 /// Ranks that are threads of one process.
 package final class InProcessBackend: Backend {
   package let rank: Int
   package let size: Int
   private let world: InProcessWorld
 
-  package init(rank: Int, world: InProcessWorld) {
+  package let neighbours: [Int]
+  package let hasNativeSums = false
+
+  /// - Parameter pretendedHosts: by rank; ranks with different numbers share no memory.
+  package init(rank: Int, world: InProcessWorld, pretendedHosts: [Int]? = nil) {
     self.rank = rank
+    neighbours = (0..<world.size).filter { pretendedHosts?[$0] == pretendedHosts?[rank] }
     self.size = world.size
     self.world = world
   }
@@ -137,6 +189,26 @@ package final class InProcessBackend: Backend {
     }
     if let send { try world.awaitTaken(from: rank, by: send.rank) }
   }
+
+  package func windowSpace() throws -> (directory: String, freeBytes: Int)? { nil }
+
+  package func makeWindow(id: Int, bytes: Int) throws -> WindowMemory {
+    let parts = try world.share(WindowPart(bytes: bytes), window: id, rank: rank, with: neighbours)
+    return WindowMemory(
+      ranks: neighbours, place: neighbours.firstIndex(of: rank) ?? 0, bases: parts.map(\.base), keepers: parts)
+  }
+
+  package func freeWindow(_ memory: WindowMemory) throws {}
+
+  package func requirePresent(_ peer: Int) throws { try world.requirePresent(peer, seenBy: rank) }
+
+  package func nativeReduceScatter(
+    _ send: UnsafePointer<Float>, into slice: UnsafeMutablePointer<Float>, counts: [Int]
+  ) throws { throw noNativeSums }
+
+  package func nativeAllReduce(_ values: UnsafeMutablePointer<Float>, count: Int) throws { throw noNativeSums }
+
+  private var noNativeSums: CommunicationError { .noNativeSums(rank: rank) }
 
   package func withdraw(because error: any Error) { world.poison(rank: rank, cause: error) }
 

@@ -5,13 +5,19 @@
 public final class LaneCounter: @unchecked Sendable {
   /// Each as long as this rank's slice. Slot 0 receives the finished sum, and may be this rank's own slice of its first contribution.
   public let slots: [SlabRange]
+  /// Where the nodes that are fed lie on every rank; nil if they are not shared.
+  let window: SharedWindow?
   /// Levels of the nodes that lie in slots 0, 1, ….
   private(set) var levels: [Int] = []
   /// The lane that comes next.
   private(set) var nextLane = 0
 
+  /// - Parameter slabs: those that this rank's nodes will lie in, also on a rank that has none in some round. If they are shared, reductions read
+  ///   the neighbours' in place. The same choice on every rank.
   /// - Precondition: at least one slot, all of one length.
-  public init(slots: [SlabRange]) {
+  public init(slots: [SlabRange], nodesIn slabs: [Slab] = []) {
+    precondition(slabs.allSatisfy { $0.window === slabs[0].window }, "nodes in slabs of several layouts")
+    window = slabs.first?.window
     precondition(!slots.isEmpty, "a counter needs a slot for the finished sum")
     precondition(slots.allSatisfy { $0.count == slots[0].count }, "slots of lengths \(slots.map(\.count))")
     self.slots = slots
@@ -21,6 +27,10 @@ public final class LaneCounter: @unchecked Sendable {
   public func reset() {
     levels = []
     nextLane = 0
+  }
+
+  func advanceNatively(past nodes: [LaneNode], isLast: Bool) {
+    nextLane = isLast ? 0 : nextLane + nodes.reduce(0) { $0 + $1.laneCount }
   }
 
   func advance(to plan: CounterPlan, past nodes: [LaneNode], isLast: Bool) {

@@ -5,10 +5,14 @@ internal import Foundation
 package final class MPIBackend: Backend {
   package let rank: Int
   package let size: Int
+  package let neighbours: [Int]
+  package let hasNativeSums = true
   private let maximumCount: Int64
 
   /// Starts MPI with MPI_THREAD_FUNNELED: the calling thread is the one that calls MPI.
-  package init(maximumCount: Int) throws {
+  ///
+  /// - Parameter pretendedHosts: by rank; ranks with different numbers share no memory even if they could.
+  package init(maximumCount: Int, pretendedHosts: [Int]? = nil) throws {
     var rank: Int32 = 0
     var size: Int32 = 1
     let code = cmpi_init(&rank, &size)
@@ -16,6 +20,61 @@ package final class MPIBackend: Backend {
     self.rank = Int(rank)
     self.size = Int(size)
     self.maximumCount = Int64(maximumCount)
+    var count: Int32 = 0
+    let found = cmpi_find_neighbours(Int32(pretendedHosts?[Int(rank)] ?? 0), &count)
+    guard found == CMPI_SUCCESS else { throw Self.error(found, rank: Int(rank), call: "MPI_Comm_split_type") }
+    neighbours = [Int32](unsafeUninitializedCapacity: Int(count)) { buffer, filled in
+      cmpi_neighbours(buffer.baseAddress)
+      filled = Int(count)
+    }.map(Int.init)
+  }
+
+  package func windowSpace() throws -> (directory: String, freeBytes: Int)? {
+    guard neighbours.count > 1 else { return nil }
+    let directory = String(cString: cmpi_window_directory())
+    return (directory, try WindowSpace.freeBytes(of: directory))
+  }
+
+  package func makeWindow(id: Int, bytes: Int) throws -> WindowMemory {
+    let place = neighbours.firstIndex(of: rank) ?? 0
+    guard neighbours.count > 1 else {
+      let part = WindowPart(bytes: bytes)
+      return WindowMemory(ranks: neighbours, place: place, bases: [part.base], keepers: [part])
+    }
+    var bases = [UnsafeMutableRawPointer?](repeating: nil, count: neighbours.count)
+    var handle: Int32 = -1
+    // MPI promises no edge. It maps whole pages, so every process rounds an address up by the same number of bytes.
+    let code = cmpi_window_allocate(Int64(bytes + 64), &bases, &handle)
+    guard code == CMPI_SUCCESS else { throw Self.error(code, rank: rank, call: "MPI_Win_allocate_shared") }
+    return WindowMemory(
+      ranks: neighbours, place: place, bases: bases.compactMap { $0?.alignedUp(toMultipleOf: 64) },
+      handle: handle)
+  }
+
+  package func freeWindow(_ memory: WindowMemory) throws {
+    guard memory.handle >= 0 else { return }
+    let code = cmpi_window_free(memory.handle)
+    guard code == CMPI_SUCCESS else { throw Self.error(code, rank: rank, call: "MPI_Win_free") }
+  }
+
+  package func requirePresent(_ peer: Int) throws {
+    let absent = Int(cmpi_absent_neighbour())
+    guard absent >= 0 else { return }
+    throw CommunicationError(
+      .peerFailed, rank: rank, reason: "the process of rank \(absent) has died",
+      remedy: "look for what ended it in its output and in the system's log (out of memory, a signal)")
+  }
+
+  package func nativeReduceScatter(
+    _ send: UnsafePointer<Float>, into slice: UnsafeMutablePointer<Float>, counts: [Int]
+  ) throws {
+    let code = cmpi_reduce_scatter(send, slice, counts.map { Int32($0) })
+    guard code == CMPI_SUCCESS else { throw Self.error(code, rank: rank, call: "MPI_Reduce_scatter") }
+  }
+
+  package func nativeAllReduce(_ values: UnsafeMutablePointer<Float>, count: Int) throws {
+    let code = cmpi_all_reduce(values, Int64(count), max(1, maximumCount / 4))
+    guard code == CMPI_SUCCESS else { throw Self.error(code, rank: rank, call: "MPI_Allreduce") }
   }
 
   package func exchange(send: OutgoingMessage?, receive: IncomingMessage?) throws {

@@ -12,16 +12,29 @@ public final class Slab: @unchecked Sendable {
   public let count: Int
   /// The first element, on a 64-byte edge.
   public let pointer: UnsafeMutablePointer<Float>
+  /// Where the memory lies that the ranks of this host can all reach; nil if it is this rank's alone.
+  let window: SharedWindow?
   private let poisons: Bool
   private let ledger: Monitor<CommunicationStatistics>
 
-  /// Slabs come from `Communicator.slab(count:)`.
-  init(count: Int, poisons: Bool, ledger: Monitor<CommunicationStatistics>) {
+  /// Slabs come from `Communicator.slab(count:)` and `Communicator.slabs(counts:label:)`.
+  ///
+  /// - Parameter place: elements before the slab in this rank's part of a window; nil for memory of its own.
+  init(
+    count: Int, in place: (window: SharedWindow, offset: Int)? = nil, poisons: Bool,
+    ledger: Monitor<CommunicationStatistics>
+  ) {
     precondition(count >= 0, "a slab of \(count) elements")
     self.count = count
     self.poisons = poisons
     self.ledger = ledger
-    pointer = alignedFloats(count: count)
+    window = place?.window
+    if let place {
+      pointer = place.window.floats(at: place.window.memory.place) + place.offset
+    } else {
+      pointer = alignedFloats(count: count)
+    }
+    // Also where the memory is known to be zero: pages are had when they are touched, and on the memory of this rank's processor.
     memset(pointer, 0, alignedBytes(count: count))
     ledger.update {
       $0.slabBytes += alignedBytes(count: count)
@@ -30,11 +43,18 @@ public final class Slab: @unchecked Sendable {
   }
 
   deinit {
-    if poisons { poison(pointer, count: count) }
-    free(pointer)
+    if let window {
+      if poisons { window.whileOpen { poison(pointer, count: count) } }
+    } else {
+      if poisons { poison(pointer, count: count) }
+      free(pointer)
+    }
     let bytes = alignedBytes(count: count)
     ledger.update { $0.slabBytes -= bytes }
   }
+
+  /// Whether neighbours can reach it.
+  public var isShared: Bool { window != nil }
 
   /// The whole slab as a range.
   public var range: SlabRange { SlabRange(slab: self, offset: 0, count: count) }

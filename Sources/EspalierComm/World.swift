@@ -10,6 +10,7 @@ public enum World {
     ranks: Int, options: CommunicationOptions = .init(), _ body: @escaping @Sendable (Communicator) throws -> R
   ) throws -> [R] {
     precondition(ranks >= 1, "a world of \(ranks) ranks")
+    guard options.reduction == .ordered else { throw CommunicationError.noNativeSums(rank: 0) }
     let world = InProcessWorld(size: ranks)
     let results = Monitor([R?](repeating: nil, count: ranks))
     let threads = (0..<ranks).map { rank in
@@ -30,7 +31,9 @@ public enum World {
   private static func life<R>(
     of rank: Int, in world: InProcessWorld, options: CommunicationOptions, _ body: (Communicator) throws -> R
   ) throws -> R {
-    let communicator = try Communicator(rank: rank, options: options) { InProcessBackend(rank: rank, world: world) }
+    let communicator = try Communicator(rank: rank, options: options) {
+      InProcessBackend(rank: rank, world: world, pretendedHosts: options.pretendedHosts)
+    }
     do {
       let result = try body(communicator)
       try communicator.close()
@@ -49,7 +52,9 @@ public enum World {
   ///
   /// - Throws: `.worldIncomplete` if the launcher announced more ranks than MPI found: N worlds of one would each train, and overwrite each other.
   public static func mpi<R>(options: CommunicationOptions = .init(), _ body: (Communicator) throws -> R) throws -> R {
-    let communicator = try Communicator(options: options) { try MPIBackend(maximumCount: options.maximumCount) }
+    let communicator = try Communicator(options: options) {
+      try MPIBackend(maximumCount: options.maximumCount, pretendedHosts: options.pretendedHosts)
+    }
     do {
       try requireComplete(size: communicator.size)
     } catch {

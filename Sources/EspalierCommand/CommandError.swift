@@ -1,7 +1,7 @@
 /// A command line that cannot be carried out as it stands.
 struct CommandError: Error, Equatable, CustomStringConvertible {
   enum Kind: Sendable, Equatable {
-    case rankCount, threadCount, clusterDisagrees, noCheckpoint, notText, fileExists, unknownName, damaged
+    case rankCount, threadCount, clusterDisagrees, noCheckpoint, notText, fileExists, unknownName, damaged, notAvailable
   }
 
   let kind: Kind

@@ -84,11 +84,18 @@ struct Launcher {
   private func options(_ job: some RankJob) -> CommunicationOptions {
     CommunicationOptions(
       deadlineSeconds: cluster.deadline, checksCollectives: job.settings.checks.collectives,
-      chunkElements: 256 * cluster.chunk, poisonsMemory: job.settings.checks.memory)
+      chunkElements: 256 * cluster.chunk, poisonsMemory: job.settings.checks.memory,
+      reduction: job.settings.reduction, wire: job.settings.wire)
   }
 
   private func checked<Job: RankJob>(_ job: Job) throws -> Job {
     let threads = job.settings.threads
+    if !usesMPI, job.settings.reduction == .native {
+      throw CommandError(
+        .notAvailable, subject: "reduction",
+        reason: "native sums are MPI's, and the ranks of this command are threads of one process",
+        remedy: "leave the reduction ordered, or start with launch/mpirun -n \(rankCount)")
+    }
     if !usesMPI, rankCount > 1, threads != 1 {
       throw CommandError(
         .threadCount, subject: "threads",

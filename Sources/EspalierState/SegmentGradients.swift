@@ -65,19 +65,28 @@ final class WholeGradients: SegmentGradients {
   private var turn = LaneTurn(round: 0, lane: nil, endsRound: false)
   private var pending: [Pending<Void>] = []
 
-  init(_ windows: SegmentWindows, _ communicator: Communicator, lanes: Int, gathersSum: Bool) {
+  /// Elements of the slabs that neighbours read and write.
+  static func sharedCounts(_ windows: SegmentWindows, _ communicator: Communicator, lanes: Int) -> [Int] {
+    let dealing = LaneDealing(lanes: lanes, ranks: communicator.size, order: .contiguous)
+    let count = dealing.localSlabs(of: communicator.rank)
+    return windows.layout.runs.flatMap { Array(repeating: $0.length, count: count) }
+  }
+
+  /// - Parameter slabs: of `sharedCounts`.
+  init(_ windows: SegmentWindows, _ communicator: Communicator, slabs all: [Slab], lanes: Int, gathersSum: Bool) {
     self.windows = windows
     self.communicator = communicator
     self.gathersSum = gathersSum
     let dealing = LaneDealing(lanes: lanes, ranks: communicator.size, order: .contiguous)
     self.dealing = dealing
     let count = dealing.localSlabs(of: communicator.rank)
-    slabs = windows.layout.runs.map { run in (0..<count).map { _ in communicator.slab(count: run.length) } }
+    slabs = windows.layout.runs.indices.map { Array(all[$0 * count..<($0 + 1) * count]) }
     stacks = windows.layout.runs.map { _ in [] }
     // The first node always lies in slab 0, so the sum is reduced in place there.
     counters = zip(slabs, windows.layout.runs).map { slabs, run in
       let slice = run.slice(of: communicator.rank)
-      return LaneCounter(slots: [SlabRange(slab: slabs[0], offset: slice.lowerBound, count: slice.count)])
+      return LaneCounter(
+        slots: [SlabRange(slab: slabs[0], offset: slice.lowerBound, count: slice.count)], nodesIn: slabs)
     }
   }
 
@@ -102,16 +111,13 @@ final class WholeGradients: SegmentGradients {
     let name = windows.blueprint.segments[segment].name
     let nodes = stacks[segment].map { SlabRange(slab: slabs[segment][$0.slab], offset: 0, count: run.length) }
     stacks[segment] = []
+    let round = dealing.rounds[turn.round], label = "gradients of \(name)"
     pending.append(
-      communicator.reduceScatter(
-        nodes, round: dealing.rounds[turn.round], boundaries: run.boundaries, into: counters[segment],
-        label: "gradients of \(name)"))
-    if gathersSum, communicator.size > 1 {
-      pending.append(
-        communicator.allGather(
-          SlabRange(slab: slabs[segment][0], offset: 0, count: run.length), boundaries: run.boundaries,
-          label: "gradients of \(name)"))
-    }
+      gathersSum
+        ? communicator.allReduce(
+          nodes, round: round, boundaries: run.boundaries, into: slabs[segment][0].range, label: label)
+        : communicator.reduceScatter(
+          nodes, round: round, boundaries: run.boundaries, into: counters[segment], label: label))
   }
 
   func discard(_ segment: Int) { stacks[segment].removeLast() }
@@ -160,19 +166,27 @@ final class ShardedGradients: SegmentGradients {
   private let counters: [LaneCounter]
   private var turn = LaneTurn(round: 0, lane: nil, endsRound: false)
 
-  init(_ windows: SegmentWindows, _ communicator: Communicator, lanes: Int) {
+  /// Elements of the buffers that neighbours read: the one that segments share, then one for each resident.
+  static func sharedCounts(_ windows: SegmentWindows) -> [Int] {
+    let segments = zip(windows.blueprint.segments, windows.layout.runs)
+    return [segments.filter { !$0.0.isResident }.map(\.1.length).max() ?? 0]
+      + segments.filter { $0.0.isResident }.map(\.1.length)
+  }
+
+  /// - Parameter buffers: of `sharedCounts`.
+  init(_ windows: SegmentWindows, _ communicator: Communicator, buffers: [Slab], lanes: Int) {
     self.windows = windows
     self.communicator = communicator
     let dealing = LaneDealing(lanes: lanes, ranks: communicator.size, order: .roundRobin)
     self.dealing = dealing
-    let segments = windows.blueprint.segments, runs = windows.layout.runs
-    var lengths = [zip(segments, runs).filter { !$0.0.isResident }.map(\.1.length).max() ?? 0]
-    bufferOfSegment = zip(segments, runs).map { segment, run in
+    let runs = windows.layout.runs
+    var residents = 0
+    bufferOfSegment = windows.blueprint.segments.map { segment in
       guard segment.isResident else { return 0 }
-      lengths.append(run.length)
-      return lengths.count - 1
+      residents += 1
+      return residents
     }
-    buffers = lengths.map { communicator.slab(count: $0) }
+    self.buffers = buffers
     pending = buffers.map { _ in nil }
     slots = runs.map { run in
       let count = run.slice(of: communicator.rank).count
@@ -180,7 +194,7 @@ final class ShardedGradients: SegmentGradients {
         SlabRange(slab: communicator.slab(count: count), offset: 0, count: count)
       }
     }
-    counters = slots.map { LaneCounter(slots: $0) }
+    counters = zip(slots, bufferOfSegment).map { LaneCounter(slots: $0, nodesIn: [buffers[$1]]) }
   }
 
   func begin(_ turn: LaneTurn) { self.turn = turn }

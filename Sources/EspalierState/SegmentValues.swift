@@ -67,11 +67,15 @@ final class WholeValues: SegmentValues {
   private let slabs: [Slab]
   private var pending: [Int: Pending<Void>] = [:]
 
-  init(_ windows: SegmentWindows, _ communicator: Communicator, updatesWhole: Bool) {
+  /// Elements of the slabs that neighbours write to.
+  static func sharedCounts(_ windows: SegmentWindows) -> [Int] { windows.layout.runs.map(\.length) }
+
+  /// - Parameter slabs: of `sharedCounts`.
+  init(_ windows: SegmentWindows, _ communicator: Communicator, slabs: [Slab], updatesWhole: Bool) {
     self.windows = windows
     self.communicator = communicator
     self.updatesWhole = updatesWhole
-    slabs = windows.layout.runs.map { communicator.slab(count: $0.length) }
+    self.slabs = slabs
     for segment in slabs.indices { windows.bind(segment, to: slabs[segment].pointer) }
   }
 
@@ -112,8 +116,8 @@ final class WholeValues: SegmentValues {
   var elementCount: Int { slabs.reduce(0) { $0 + $1.count } }
 }
 
-/// Stage 3: shards, and buffers for the segments in use. A gather runs one segment ahead of the pass; what is left behind is
-/// released, and overwritten with NaN where memory is checked.
+/// Stage 3: shards, and buffers for the segments in use. A gather runs one segment ahead of the pass and brings the shards straight
+/// into the buffers; what is left behind is released, and overwritten with NaN where memory is checked.
 final class ShardedValues: SegmentValues {
   private enum State {
     case released
@@ -126,12 +130,22 @@ final class ShardedValues: SegmentValues {
   private let poisons: Bool
   private let shards: [Slab]
   private var states: [State]
-  private var shelf: [Slab] = []
+  private var shelf: [Slab]
   /// The length of every buffer: the longest run.
   private let bufferLength: Int
-  private(set) var bufferCount = 0
+  private(set) var bufferCount: Int
 
-  init(_ windows: SegmentWindows, _ communicator: Communicator, poisons: Bool) {
+  /// Elements of the buffers that neighbours write to: for the segment in use, the next one, and those that stay.
+  static func sharedCounts(_ windows: SegmentWindows) -> [Int] {
+    let residents = windows.blueprint.segments.count { $0.isResident }
+    let runs = windows.layout.runs
+    return Array(repeating: runs.map(\.length).max() ?? 0, count: min(runs.count, 2 + residents))
+  }
+
+  /// - Parameter buffers: of `sharedCounts`.
+  init(_ windows: SegmentWindows, _ communicator: Communicator, buffers: [Slab], poisons: Bool) {
+    shelf = buffers.reversed()
+    bufferCount = buffers.count
     self.windows = windows
     self.communicator = communicator
     self.poisons = poisons
@@ -175,10 +189,8 @@ final class ShardedValues: SegmentValues {
       buffer = communicator.slab(count: bufferLength)
       bufferCount += 1
     }
-    let slice = run.slice(of: communicator.rank)
-    (buffer.pointer + slice.lowerBound).update(from: shards[segment].pointer, count: slice.count)
     let pending = communicator.allGather(
-      SlabRange(slab: buffer, offset: 0, count: run.length), boundaries: run.boundaries,
+      SlabRange(slab: buffer, offset: 0, count: run.length), from: shards[segment].range, boundaries: run.boundaries,
       label: "values of \(windows.blueprint.segments[segment].name)")
     states[segment] = .gathering(buffer, pending)
   }

@@ -56,14 +56,24 @@ package final class Store {
     self.layout = layout
     let windows = SegmentWindows(layout: layout, blueprint: blueprint, parameters: parameters)
     let stage = options.stage
+    let valueCounts =
+      stage.shardsValues ? ShardedValues.sharedCounts(windows) : WholeValues.sharedCounts(windows)
+    let gradientCounts =
+      stage.shardsGradients
+      ? ShardedGradients.sharedCounts(windows)
+      : WholeGradients.sharedCounts(windows, communicator, lanes: options.lanes)
+    // One window for the layout.
+    let shared = communicator.slabs(counts: valueCounts + gradientCounts, label: "slabs of the layout")
+    let valueSlabs = Array(shared.prefix(valueCounts.count)), gradientSlabs = Array(shared.dropFirst(valueCounts.count))
     values =
       stage.shardsValues
-      ? ShardedValues(windows, communicator, poisons: options.poisons)
-      : WholeValues(windows, communicator, updatesWhole: !stage.shardsSlots)
+      ? ShardedValues(windows, communicator, buffers: valueSlabs, poisons: options.poisons)
+      : WholeValues(windows, communicator, slabs: valueSlabs, updatesWhole: !stage.shardsSlots)
     gradients =
       stage.shardsGradients
-      ? ShardedGradients(windows, communicator, lanes: options.lanes)
-      : WholeGradients(windows, communicator, lanes: options.lanes, gathersSum: !stage.shardsSlots)
+      ? ShardedGradients(windows, communicator, buffers: gradientSlabs, lanes: options.lanes)
+      : WholeGradients(
+        windows, communicator, slabs: gradientSlabs, lanes: options.lanes, gathersSum: !stage.shardsSlots)
     slotSlabs = Dictionary(
       uniqueKeysWithValues: slots.map { slot in
         (

@@ -10,13 +10,16 @@ package enum BackendLaws {
     let laws: [(name: String, check: (Communicator) throws -> Void)] = [
       ("members are told apart and agreed on", members),
       ("the sum over lanes has the bits of a serial counter", reductions),
+      ("the sum over shared slabs, on owners and on every rank, has the same bits", sharedReductions),
       ("all-gather fills uneven and empty slices in place", gathers),
+      ("all-gather brings shards into shared slabs", sharedGathers),
       ("broadcast copies from every root", broadcasts),
       ("values and bytes are gathered bit for bit in any counts", bookkeeping),
       ("no rank passes a barrier before the last arrives", barriers),
       ("many collectives may be asked for before the first is waited for", queues),
       ("what must be the same is compared, and the odd ranks are named", uniformity),
       ("bytes moved are those of the algorithm", traffic),
+      ("shared slabs are zero, on cache lines, and their window is given back", windows),
     ]
     for law in laws {
       do {
@@ -55,6 +58,75 @@ package enum BackendLaws {
             .check(on: communicator)
         }
       }
+    }
+  }
+
+  private static func sharedReductions(_ communicator: Communicator) throws {
+    let size = communicator.size
+    for lanes in size...max(9, size) {
+      let cuts = cuts(of: 131, size: size)
+      for (index, boundaries) in [cuts[lanes % 5], cuts[(lanes + 3) % 5]].enumerated() {
+        for order in [LaneDealing.Order.contiguous, .roundRobin] {
+          try ReductionCase(
+            lanes: lanes, order: order, boundaries: boundaries, isInPlace: (lanes + index) % 2 == 0, isShared: true
+          ).check(on: communicator)
+        }
+        try ReductionCase(
+          lanes: lanes, order: .contiguous, boundaries: boundaries, isInPlace: true, isShared: index == 0
+        ).checkEverywhere(on: communicator)
+      }
+    }
+    // More than one block, and not a whole number of them.
+    let boundaries = (0...size).map { $0 * 9001 / size }
+    let long = ReductionCase(
+      lanes: size + 1, order: .contiguous, boundaries: boundaries, isInPlace: true, isShared: true)
+    try long.check(on: communicator)
+    try long.checkEverywhere(on: communicator)
+  }
+
+  private static func sharedGathers(_ communicator: Communicator) throws {
+    let rank = communicator.rank
+    for boundaries in cuts(of: 5001, size: communicator.size) {
+      let count = boundaries[communicator.size]
+      let slice = boundaries[rank]..<boundaries[rank + 1]
+      let slabs = communicator.slabs(counts: [17 * rank, count + 2, count], label: "layout")
+      let shard = communicator.slab(count: slice.count)
+      for index in slice {
+        slabs[1].pointer[1 + index] = Float(index)
+        shard.pointer[index - slice.lowerBound] = Float(-index)
+      }
+      let inPlace = SlabRange(slab: slabs[1], offset: 1, count: count)
+      let first = communicator.allGather(inPlace, boundaries: boundaries, label: "weights")
+      let second = communicator.allGather(
+        slabs[2].range, from: shard.range, boundaries: boundaries, label: "shards")
+      let whole = communicator.slab(count: count)
+      try communicator.allGather(whole.range, from: shard.range, boundaries: boundaries, label: "private").wait()
+      try first.wait()
+      try second.wait()
+      try expect((0..<count).map { inPlace.pointer[$0] }, (0..<count).map { Float($0) }, "run cut at \(boundaries)")
+      try expect(slabs[1].pointer[0] == 0 && slabs[1].pointer[count + 1] == 0, true, "elements beside the run are left")
+      for slab in [slabs[2], whole] {
+        try expect((0..<count).map { slab.pointer[$0] }, (0..<count).map { Float(-$0) }, "shards cut at \(boundaries)")
+      }
+    }
+  }
+
+  private static func windows(_ communicator: Communicator) throws {
+    for turn in 0..<3 {
+      // The communication thread has let go of earlier requests when it has served a later one.
+      try communicator.barrier(label: "before layout \(turn)").wait()
+      let before = communicator.statistics.slabBytes
+      let counts = [0, 1, 17, 1000 + communicator.rank]
+      let slabs = communicator.slabs(counts: counts, label: "layout \(turn)")
+      try expect(slabs.map(\.count), counts, "elements of the slabs")
+      for slab in slabs {
+        try expect(UInt(bitPattern: slab.pointer) % 64, 0, "place of a slab beyond a cache line")
+        try expect((0..<slab.count).allSatisfy { slab.pointer[$0].bitPattern == 0 }, true, "zero at birth")
+        slab.pointer.update(repeating: 7, count: slab.count)
+        try expect(slab.isShared, slabs[0].isShared, "kind of memory of one layout")
+      }
+      try expect(communicator.statistics.slabBytes - before, 64 + 64 + 128 + 4032, "bytes of the slabs")
+      withExtendedLifetime(slabs) {}
     }
   }
 

@@ -51,8 +51,11 @@ package struct ReductionCase: Sendable, CustomStringConvertible {
   package let boundaries: [Int]
   /// Slot 0 is this rank's own slice of its first contribution.
   package let isInPlace: Bool
+  /// Nodes lie in slabs that the ranks of a host share.
+  package let isShared: Bool
 
-  package init(lanes: Int, order: LaneDealing.Order, boundaries: [Int], isInPlace: Bool) {
+  package init(lanes: Int, order: LaneDealing.Order, boundaries: [Int], isInPlace: Bool, isShared: Bool = false) {
+    self.isShared = isShared
     self.lanes = lanes
     self.order = order
     self.boundaries = boundaries
@@ -60,7 +63,7 @@ package struct ReductionCase: Sendable, CustomStringConvertible {
   }
 
   package var description: String {
-    "\(lanes) lanes, \(order), boundaries \(boundaries)\(isInPlace ? ", in place" : "")"
+    "\(lanes) lanes, \(order), boundaries \(boundaries)\(isInPlace ? ", in place" : "")\(isShared ? ", shared" : "")"
   }
 
   /// Reduces and holds every bit of this rank's slice against the serial counter.
@@ -70,16 +73,20 @@ package struct ReductionCase: Sendable, CustomStringConvertible {
     let slice = boundaries[rank]..<boundaries[rank + 1]
     let dealing = LaneDealing(lanes: lanes, ranks: communicator.size, order: order)
     var counter: LaneCounter?
+    // Slabs of an odd size before each, so that the neighbours' lie at other offsets than one's own.
+    let most = max(1, dealing.rounds.map { $0.nodes(of: rank).count }.max() ?? 1)
+    let counts = [rank * 100] + dealing.rounds.flatMap { _ in Array(repeating: run, count: most) }
+    let shared = isShared ? communicator.slabs(counts: counts, label: "law") : []
     for (number, round) in dealing.rounds.enumerated() {
       let mine = round.nodes(of: rank)
-      let contributions = mine.map { node in
-        let slab = communicator.slab(count: run)
+      let contributions = mine.enumerated().map { index, node in
+        let slab = isShared ? shared[1 + number * most + index] : communicator.slab(count: run)
         for index in 0..<run {
           slab.pointer[index] = LaneReference.node(first: node.firstLane, level: node.level, index: index)
         }
         return slab.range
       }
-      let current = counter ?? makeCounter(dealing, contributions, slice, communicator)
+      let current = counter ?? makeCounter(dealing, contributions, slice, communicator, shared)
       counter = current
       try communicator.reduceScatter(
         contributions, round: round, boundaries: boundaries, into: current, label: "round \(number)"
@@ -100,8 +107,35 @@ package struct ReductionCase: Sendable, CustomStringConvertible {
     }
   }
 
+  /// The same with the whole sum on every rank, for a dealing in one round.
+  package func checkEverywhere(on communicator: Communicator) throws {
+    let rank = communicator.rank
+    let run = boundaries[communicator.size]
+    let round = LaneDealing(lanes: lanes, ranks: communicator.size, order: .contiguous).rounds[0]
+    let mine = round.nodes(of: rank)
+    let counts = [rank * 100] + Array(repeating: run, count: mine.count)
+    let slabs =
+      (isShared ? communicator.slabs(counts: counts, label: "law") : counts.map { communicator.slab(count: $0) })
+      .dropFirst()
+    for (node, slab) in zip(mine, slabs) {
+      for index in 0..<run {
+        slab.pointer[index] = LaneReference.node(first: node.firstLane, level: node.level, index: index)
+      }
+    }
+    let contributions = slabs.map(\.range)
+    try communicator.allReduce(
+      contributions, round: round, boundaries: boundaries, into: contributions[0], label: "sum"
+    ).wait()
+    for index in 0..<run {
+      try expect(
+        contributions[0].pointer[index], LaneReference.sum(lanes: lanes, index: index),
+        "element \(index) of the sum on every rank", rank)
+    }
+  }
+
   private func makeCounter(
-    _ dealing: LaneDealing, _ contributions: [SlabRange], _ slice: Range<Int>, _ communicator: Communicator
+    _ dealing: LaneDealing, _ contributions: [SlabRange], _ slice: Range<Int>, _ communicator: Communicator,
+    _ shared: [Slab]
   ) -> LaneCounter {
     LaneCounter(
       slots: (0..<dealing.retainedNodes).map { slot in
@@ -109,7 +143,7 @@ package struct ReductionCase: Sendable, CustomStringConvertible {
           return SlabRange(slab: first.slab, offset: first.offset + slice.lowerBound, count: slice.count)
         }
         return communicator.slab(count: slice.count).range
-      })
+      }, nodesIn: shared)
   }
 
   private func expect(_ found: Float, _ expected: Float, _ what: String, _ rank: Int) throws {

@@ -33,6 +33,7 @@ final class RunReport {
       console.line("on \(host): " + members.map { "rank \($0.rank) pid \($0.pid)" }.joined(separator: ", "))
     }
     console.line("kernels: \(KernelLevel.description)")
+    console.line("communication: \(communicator.topology)")
     if start.isResume {
       console.line("resuming after step \(start.state.step) from \(start.checkpoint)")
       write(

@@ -31,7 +31,8 @@ package struct RunStart: Codable, Sendable {
     let settings = try run.settings.canonicalJSON()
     let state = TrainingState(
       settings: settings, dataHash: hexadecimal(run.data.contentHash),
-      lineage: [origin.entry(.start, step: 0, changes: [])])
+      lineage: [origin.entry(.start, step: 0, changes: [], run.settings)])
+    notes += run.settings.outsidePromise.map(warning)
     let start = run.settings.start
     guard !start.from.isEmpty else {
       return RunStart(checkpoint: "", slots: [], isResume: false, state: state, notes: notes)
@@ -74,9 +75,14 @@ package struct RunStart: Codable, Sendable {
     }
     state.settings = try run.settings.canonicalJSON()
     state.dataHash = hexadecimal(run.data.contentHash)
-    state.lineage.append(origin.entry(.resume, step: state.step, changes: described))
+    state.lineage.append(origin.entry(.resume, step: state.step, changes: described, run.settings))
+    notes += run.settings.outsidePromise.map(warning)
     notes += described.map { "changed since the checkpoint: \($0)" }
     return RunStart(checkpoint: reader.path, slots: [], isResume: true, state: state, notes: notes)
+  }
+
+  private static func warning(_ reason: String) -> String {
+    "the bits of this run may differ with the number of ranks and hosts: \(reason)"
   }
 
   /// Fills the store of this rank. Collective.
@@ -98,9 +104,10 @@ struct RunOrigin: Sendable {
   let stage: Int
   let transport: String
 
-  func entry(_ event: LineageEntry.Event, step: Int, changes: [String]) -> LineageEntry {
-    LineageEntry(
+  func entry(_ event: LineageEntry.Event, step: Int, changes: [String], _ settings: RunSettings) -> LineageEntry {
+    let outside = settings.outsidePromise
+    return LineageEntry(
       event: event, step: step, ranks: ranks, stage: stage, transport: transport, kernels: KernelLevel.description,
-      changes: changes)
+      changes: changes, outsidePromise: outside.isEmpty ? nil : outside)
   }
 }

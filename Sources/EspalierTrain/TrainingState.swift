@@ -65,4 +65,6 @@ package struct LineageEntry: Codable, Sendable, Hashable {
   package let kernels: String
   /// What was changed in the settings: "schedule.0.train.steps: 400 → 600".
   package let changes: [String]
+  /// Why bits may depend on ranks and hosts from here on; nil where they do not.
+  package var outsidePromise: [String]?
 }

@@ -1,5 +1,6 @@
 import EspalierComm
 import EspalierTesting
+import Foundation
 import Testing
 
 @Suite("MPI", .serialized, .enabled(if: MPIRun.runs, "\(MPIRun.skipReason)"))
@@ -22,6 +23,52 @@ struct MPITests {
     let outcome = try MPIRun.run(
       ranks: 3, product: product, ["--checks", "--chunk", "50", "--maximum", "100"])
     #expect(outcome.status == 0 && outcome.output.contains("all laws hold"), "\(outcome)")
+  }
+
+  @Test(
+    "they keep them with and without windows, and between pretended hosts",
+    arguments: [["--no-windows"], ["--hosts", "0,0,1"], ["--hosts", "0,1,0", "--chunk", "50"], ["--hosts", "0,1,2"]])
+  func topologies(arguments: [String]) throws {
+    let outcome = try MPIRun.run(ranks: 3, product: product, arguments)
+    #expect(outcome.status == 0 && outcome.output.contains("all laws hold"), "\(outcome)")
+    #expect(!outcome.errors.contains("warning:"), "\(outcome)")
+  }
+
+  @Test("native sums are right within rounding, also in rounds and where a rank has no node", arguments: [2, 3])
+  func nativeSums(ranks: Int) throws {
+    let outcome = try MPIRun.run(ranks: ranks, product: product, ["--native", "--case", "native"])
+    #expect(outcome.status == 0 && outcome.output.contains("native sums are right"), "\(outcome)")
+  }
+
+  @Test("where windows have no room the slabs are private, the laws hold and the reason is told once")
+  func noRoom() throws {
+    let outcome = try MPIRun.run(
+      ranks: 2, product: product, environment: ["OMPI_MCA_osc_sm_backing_directory": "/nowhere"])
+    #expect(outcome.status == 0 && outcome.output.contains("all laws hold"), "\(outcome)")
+    #expect(
+      outcome.errors.contains("slabs are not shared between the ranks of a host: /nowhere cannot be asked"),
+      "\(outcome)")
+    #expect(outcome.errors.components(separatedBy: "slabs are not shared").count == 2, "\(outcome)")
+  }
+
+  @Test(
+    "no file of shared memory is left after the end, an error, or the death of a rank",
+    arguments: ["laws", "throw", "die"])
+  func nothingIsLeft(scenario: String) throws {
+    try Runs.inTemporaryDirectory { directory in
+      // In place of /dev/shm, where other jobs come and go.
+      let outcome = try MPIRun.run(
+        ranks: 2, product: product, ["--case", scenario],
+        environment: [
+          "OMPI_MCA_osc_sm_backing_directory": directory, "OMPI_MCA_btl_vader_backing_directory": directory,
+        ], timeoutSeconds: 20)
+      #expect(!outcome.isTimedOut && (outcome.status == 0) == (scenario == "laws"), "\(outcome)")
+      #expect(!outcome.errors.contains("slabs are not shared"), "\(outcome)")
+      func left() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: directory) }
+      let started = Date()
+      while try !left().isEmpty, started.timeIntervalSinceNow > -5 { Thread.sleep(forTimeInterval: 0.1) }
+      #expect(try left() == [], "\(outcome)")
+    }
   }
 
   @Test("a process started without mpirun is a world of one that keeps every law")

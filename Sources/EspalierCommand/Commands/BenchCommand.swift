@@ -8,7 +8,9 @@ struct BenchCommand: ParsableCommand {
     commandName: "bench",
     abstract: "Measures speed on this machine.",
     discussion: "Ratios of runs in turn on an idle machine carry over to other machines; absolute times do not.",
-    subcommands: [BenchStepCommand.self, BenchKernelsCommand.self, BenchOverlapCommand.self])
+    subcommands: [
+      BenchStepCommand.self, BenchKernelsCommand.self, BenchCollectivesCommand.self, BenchOverlapCommand.self,
+    ])
 }
 
 struct BenchStepCommand: CatalogueCommand {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EspalierState
+import EspalierTrain
 
 struct DigestCommand: CatalogueCommand {
   static let configuration = CommandConfiguration(
@@ -16,7 +17,8 @@ struct DigestCommand: CatalogueCommand {
   func run(_ context: CommandContext) throws -> Int32 {
     let reader = try checkpoint.open()
     try reader.requireIntact()
-    let report = DigestReport(reader)
+    let report = DigestReport(reader, lineage: (try? TrainingState(from: reader).lineage) ?? [])
+    for line in report.outsidePromise { FailureReport.warn("outside the promise of one result: \(line)") }
     if json {
       try Output.json(report)
     } else {
@@ -38,8 +40,13 @@ struct DigestReport: Encodable {
   let slots: [Slot]
   let step: Int
   let total: Digest
+  /// Since which step and why the state may depend on ranks and hosts; empty where it does not.
+  let outsidePromise: [String]
 
-  init(_ reader: CheckpointReader) {
+  init(_ reader: CheckpointReader, lineage: [LineageEntry]) {
+    outsidePromise = lineage.flatMap { entry in
+      (entry.outsidePromise ?? []).map { "after step \(entry.step) \($0)" }
+    }
     slots = reader.manifest.tensors.flatMap { tensor in
       tensor.slots.map { Slot(name: "\(tensor.record.name)/\($0.name)", digest: $0.digest) }
     }

@@ -29,16 +29,23 @@ struct PlanCommand: CatalogueCommand {
 struct PlanReport: Encodable {
   let plan: RunPlanReport
   let advice: PlanAdvice
+  let reductions: ReductionEstimate
+
+  private enum Keys: String, CodingKey { case reductions }
 
   init(_ plan: RunPlan, cluster: ClusterSettings?) {
     self.plan = RunPlanReport(plan)
     advice = PlanAdvice(plan, cluster: cluster)
+    reductions = ReductionEstimate(
+      plan, ranksPerHost: cluster.map { $0.nodes > 1 ? $0.ranksPerNode : plan.ranks } ?? plan.ranks)
   }
 
   /// The keys of both in one object.
   func encode(to encoder: any Encoder) throws {
     try plan.encode(to: encoder)
     try advice.encode(to: encoder)
+    var container = encoder.container(keyedBy: Keys.self)
+    try container.encode(reductions, forKey: .reductions)
   }
 
   var text: String {
@@ -52,6 +59,11 @@ struct PlanReport: Encodable {
       ("ranks", "\(plan.ranks) at ZeRO stage \(plan.stage), \(Amount.count(plan.lanes, "lane"))"),
       ("work", "\(Amount.operations(plan.operationsPerStep)) a step, products alone, over all ranks"),
       ("traffic", "\(Amount.bytes(sent)) a step, sent by all ranks together"),
+      (
+        "reductions",
+        "\(reductions.path): \(Amount.fixed(1000 * reductions.secondsPerStep, 1)) ms a step by the cost model, "
+          + "before overlap"
+      ),
       ("checkpoint", "\(Amount.bytes(plan.checkpointBytes)) before compression"),
       ("even ranks", advice.evenRanks.map(String.init).joined(separator: ", ")),
     ])

@@ -1,3 +1,4 @@
+public import EspalierComm
 public import EspalierNN
 
 /// Everything that a recipe says. The resolved whole is saved with the run and in every checkpoint.
@@ -11,6 +12,8 @@ public struct RunSettings: CheckedSettings {
   public var stage = 1
   public var threads = 1
   public var recompute = false
+  public var reduction = ReductionOrder.ordered
+  public var wire = WirePrecision.float32
   public var clip = 1.0
   public var schedule: [Phase] = [.train(TrainPhase())]
   public var evaluate = EvaluateSettings()
@@ -44,6 +47,12 @@ public struct RunSettings: CheckedSettings {
     SettingField(
       "recompute", unit: "true | false",
       "Computes each segment's activations again in the backward pass instead of keeping them."),
+    SettingField(
+      "reduction", unit: "ordered | native",
+      "Who orders the sums over ranks: the lanes, with one result for any number of ranks, or MPI, as a baseline."),
+    SettingField(
+      "wire", unit: "float32 | bfloat16",
+      "How gradients travel between hosts; bfloat16 halves the bytes, and results then depend on the hosts."),
     SettingField("clip", unit: "norm, 0 = off", "The global norm that a gradient is scaled down to when it is larger."),
     SettingField("schedule", unit: "list of phases", "What the run does, one phase after the other."),
     SettingField("evaluate", "When and how the validation set is measured."),
@@ -62,6 +71,14 @@ public struct RunSettings: CheckedSettings {
     "version": .positive, "stage": .within(0...3), "threads": .positive, "clip": .notNegative,
     "timeLimit": .notNegative,
   ]
+
+  /// Why this run's bits may depend on ranks and hosts; empty for a run that keeps the promise of docs/numerics.md.
+  package var outsidePromise: [String] {
+    var reasons: [String] = []
+    if reduction == .native { reasons.append("MPI orders the sums over ranks (reduction: native)") }
+    if wire == .bfloat16 { reasons.append("gradients are rounded on their way between hosts (wire: bfloat16)") }
+    return reasons
+  }
 
   public func problems() -> [SettingProblem] {
     schedule.isEmpty

@@ -18,7 +18,7 @@ public struct SettingsChange: Sendable, Equatable, Codable {
   /// Settings that only say what happens next, or where and how it is computed, and that what was learnt does not depend on.
   static let freeKeys = [
     "schedule", "optimizer.*.rate", "groups.*.rate", "evaluate", "save", "log", "stage", "threads", "recompute",
-    "checks",
+    "reduction", "wire", "checks",
     "nonFinite", "timeLimit",
   ]
   /// Where the data lie; free while they are the same data.
