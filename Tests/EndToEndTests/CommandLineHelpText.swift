@@ -294,6 +294,8 @@ enum CommandLineHelpText {
                               without saving or evaluation.
       kernels                 Times single operations, forward and backward, at the
                               shapes of a decoder's block.
+      collectives             Times the ordered sum over all ranks, in turn with
+                              MPI's own.
       overlap                 Tells how much of a reduction is hidden behind
                               computing that takes as long.
 
@@ -391,6 +393,31 @@ enum CommandLineHelpText {
                               (default: runs)
 
     OPTIONS:
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier bench collectives --help
+    OVERVIEW: Times the ordered sum over all ranks, in turn with MPI's own.
+
+    One run of floats a rank, summed onto every rank, as a step at ZeRO stage 0
+    does. Under launch/mpirun -n N it takes its place among the job's ranks and
+    measures MPI_Allreduce beside; in one process there is no MPI to compare with.
+    Times are medians on rank 0 from a barrier on; GB/s are bytes of the run by the
+    time.
+
+    USAGE: espalier bench collectives [--ranks <n>] [--cluster <file>] [--largest <largest>] [--repeats <repeats>] [--wire <format>] [--json]
+
+    OPTIONS:
+      --ranks <n>             Ranks, as threads of this process (default: the
+                              cluster file's, else 1). Under mpirun or srun the job
+                              has them already.
+      --cluster <file>        A cluster file: ranks, deadlines, threads.
+      --largest <largest>     The largest run, in MiB; sizes go up from 4 B in
+                              steps of four. (default: 64)
+      --repeats <repeats>     Counted turns at 1 MiB; small sizes have more, large
+                              ones fewer. (default: 30)
+      --wire <format>         How sums travel between hosts: float32 or bfloat16.
+                              (default: float32)
       --json                  Print JSON.
       -h, --help              Show help information.
 
