@@ -38,6 +38,8 @@ package final class Store {
   /// Looks at a lane's gradient in place of reducing it, while a non-finite step is being explained.
   package var inspector: ((_ segment: Int, _ parameter: Int, _ gradient: UnsafeBufferPointer<Float>) -> Void)?
 
+  /// Told when a pass enters a segment: what this rank is busy with.
+  package var phaseObserver: ((_ segment: Int, _ direction: PassDirection) -> Void)?
   /// Told first when a pass enters a segment and last when it leaves one.
   package var passObserver: ((_ segment: Int, _ direction: PassDirection, _ isEntering: Bool) -> Void)?
 
@@ -128,6 +130,7 @@ package final class Store {
     let key = RandomKey(seed: seed).child("weights")
     for piece in ownPieces {
       let spec = blueprint.parameters[piece.parameter]
+      ProgressCounter.tick()
       spec.initializer.fill(piece.range, of: key.child(spec.name), into: pointer(SlotSpec.value.name, piece))
     }
     try share()
@@ -160,6 +163,7 @@ package final class Store {
       for piece in layout.pieces(in: slice, segment: segment, blueprint)
       where blueprint.parameters[piece.parameter].isTrainable {
         let start = piece.offset - slice.lowerBound, count = piece.range.count
+        ProgressCounter.tick()
         let slots = Dictionary(
           uniqueKeysWithValues: slots.dropFirst().compactMap { slot in
             slotSlabs[slot.name].map {
@@ -200,6 +204,7 @@ package final class Store {
 
 extension Store: SegmentKeeper {
   package func enter(_ segment: Int, _ direction: PassDirection) {
+    phaseObserver?(segment, direction)
     passObserver?(segment, direction, true)
     do {
       try values.enter(segment, direction)

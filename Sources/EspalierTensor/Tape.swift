@@ -83,6 +83,7 @@ public final class Tape {
   public func record(
     _ output: Storage, _ shape: Shape, inputs: [Tensor], always: Bool = false, pullback: @escaping Pullback
   ) -> Tensor {
+    ProgressCounter.tick()
     for input in inputs {
       require(input.tape === self, "an operation mixes tensors of two tapes (one has shape \(input.shape))")
     }
@@ -128,6 +129,7 @@ public final class Tape {
       switch nodes[index] {
       case .operation(let pullback):
         nodes[index] = .swept
+        ProgressCounter.tick()
         if let storage = gradients.take(index) {
           pullback(Tensor(shape: [storage.count], storage: storage, tape: self, node: nil), gradients)
         }

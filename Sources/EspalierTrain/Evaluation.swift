@@ -61,6 +61,7 @@ package struct Evaluation {
 
   private func measure(_ samples: [UInt64]) throws -> LossTerm {
     let batch = try data.batch(of: samples)
+    ProgressCounter.tick()
     let tape = Tape(pool: session.pool, mode: .inference, samples: samples)
     let logits = session.model.logits(batch, on: tape)
     let term = logits.crossEntropy(targets: batch.targets, ignored: Batch.ignored, weight: max(batch.weight, 1))

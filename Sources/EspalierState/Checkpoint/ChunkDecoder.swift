@@ -1,4 +1,5 @@
 internal import CZstd
+import EspalierTensor
 
 /// Reads a chunk and returns exactly the bytes that were staged, or throws. One thread at a time.
 final class ChunkDecoder {
@@ -46,7 +47,7 @@ final class ChunkDecoder {
     let length = ShardFormat.chunkHeaderBytes + ShardFormat.padded(chunk.storedLength)
     let start = Self.grow(&stored, to: length)
     let record = UnsafeMutableRawBufferPointer(start: start, count: length)
-    try fileSystem.read(file, into: record, at: chunk.offset)
+    try ProgressCounter.duringFileOperation { try fileSystem.read(file, into: record, at: chunk.offset) }
     let bytes = UnsafeRawBufferPointer(record)
 
     guard let header = ChunkHeader(decoding: bytes) else {

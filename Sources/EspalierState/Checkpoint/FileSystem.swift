@@ -1,3 +1,4 @@
+import EspalierTensor
 internal import Glibc
 
 /// Every call that checkpoints make to the file system.
@@ -91,7 +92,9 @@ package struct FileSystem: Sendable {
     var done = 0
     while done < bytes.count {
       try ask(.write, file.path)
-      let count = Glibc.write(file.descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done)
+      let count = ProgressCounter.duringFileOperation {
+        Glibc.write(file.descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done)
+      }
       if count < 0 {
         if errno == EINTR { continue }
         throw failure(.write, file.path, errno)
@@ -102,7 +105,7 @@ package struct FileSystem: Sendable {
 
   /// Returns when the file or folder is on stable storage. Nothing can be lost by closing it afterwards.
   func sync(_ file: OpenFile) throws {
-    try check(.sync, file.path) { fsync(file.descriptor) }
+    try check(.sync, file.path) { ProgressCounter.duringFileOperation { fsync(file.descriptor) } }
   }
 
   func syncDirectory(_ path: String) throws { try sync(openDirectory(path)) }
@@ -189,7 +192,7 @@ package struct FileSystem: Sendable {
   }
 
   func removeFile(_ path: String) throws {
-    try check(.removeFile, path) { unlink(path) }
+    try check(.removeFile, path) { ProgressCounter.duringFileOperation { unlink(path) } }
   }
 
   /// Removes a folder and all in it, `first` before everything else; never follows a symbolic link.

@@ -1,3 +1,4 @@
+import EspalierTensor
 internal import Glibc
 
 /// What a rank reports of the shard that it wrote; enough for rank 0 to write the manifest.
@@ -63,6 +64,7 @@ package enum ShardWriter {
       for (ordinal, start) in stride(from: 0, to: elements.count, by: snapshot.chunkElements * 4).enumerated() {
         let end = min(start + snapshot.chunkElements * 4, elements.count)
         let checksum = snapshot.checksums[piece.firstChunk + ordinal]
+        ProgressCounter.tick()
         do {
           let (record, stored) = try encoder.encode(
             elements.slice(start..<end), checksum: checksum, tensor: piece.tensor, piece: number, ordinal: ordinal)
@@ -77,7 +79,8 @@ package enum ShardWriter {
     try fileSystem.syncDirectory("\(directory)/\(CheckpointFormat.shardFolder)")
 
     let pieces = snapshot.pieces.map { piece in
-      ShardSummary.Piece(
+      ProgressCounter.tick()
+      return ShardSummary.Piece(
         tensor: piece.tensor, slot: piece.slot, lower: piece.range.lowerBound, upper: piece.range.upperBound,
         digest: Digest(
           parameter: snapshot.tensors[piece.tensor].name, slot: piece.slot, firstIndex: piece.range.lowerBound,

@@ -1,4 +1,5 @@
 internal import CXXHash
+import EspalierTensor
 internal import Glibc
 
 /// What a checkpoint says of a tensor apart from its bytes. Elements are Float, row-major.
@@ -98,6 +99,7 @@ package final class Snapshot: @unchecked Sendable {
         let copy = arena + offset
         copy.copyMemory(from: piece.source + start, byteCount: bytes)
         checksums.append(XXH3_64bits(copy, bytes))
+        ProgressCounter.tick()
         offset += bytes
       }
     }

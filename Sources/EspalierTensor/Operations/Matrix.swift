@@ -24,6 +24,7 @@ func multiply(
     if beta == 0 { for row in 0..<m { (c.start + row * c.stride).update(repeating: 0, count: n) } }
     return
   }
+  ProgressCounter.tick()
   cblas_sgemm(
     CblasRowMajor, aTransposed ? CblasTrans : CblasNoTrans, bTransposed ? CblasTrans : CblasNoTrans,
     Int32(m), Int32(n), Int32(k), 1, a.start, Int32(a.stride), b.start, Int32(b.stride), beta, c.start, Int32(c.stride))

@@ -1,4 +1,5 @@
 public import EspalierNN
+import EspalierTensor
 import Foundation
 
 /// The batch of one lane of one step.
@@ -29,6 +30,7 @@ public final class Prefetcher: Sendable {
       do {
         for request in requests {
           let batch = LaneBatch(step: request.step, lane: request.lane, batch: try dataset.batch(of: request.samples))
+          ProgressCounter.tick()
           guard queue.put(batch) else { break }
         }
         queue.close(nil)

@@ -1,4 +1,5 @@
 import CZstd
+import EspalierTensor
 package import Foundation
 
 /// The bytes of one or more files laid end to end, read or mapped once.
@@ -76,6 +77,7 @@ package struct TextBytes: Sendable {
     for start in stride(from: 0, to: count, by: chunk) {
       let range = start..<min(start + chunk, count)
       let part = partIndex(of: start)
+      ProgressCounter.tick()
       if range.upperBound <= starts[part + 1] {
         parts[part].withUnsafeBytes { (bytes: UnsafeRawBufferPointer) in
           hash.add(UnsafeRawBufferPointer(rebasing: bytes[start - starts[part]..<range.upperBound - starts[part]]))
