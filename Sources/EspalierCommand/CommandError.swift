@@ -1,7 +1,8 @@
 /// A command line that cannot be carried out as it stands.
 struct CommandError: Error, Equatable, CustomStringConvertible {
   enum Kind: Sendable, Equatable {
-    case rankCount, threadCount, clusterDisagrees, noCheckpoint, notText, fileExists, unknownName, damaged, notAvailable
+    case rankCount, threadCount, clusterDisagrees, noCheckpoint, notText, fileExists, unknownName, damaged, noRecording,
+      deadline, notAvailable
   }
 
   let kind: Kind

@@ -58,7 +58,7 @@ struct RootCommand: ParsableCommand {
           InitCommand.self, CheckCommand.self, PlanCommand.self, DataCommand.self, ListCommand.self,
           DescribeCommand.self,
         ]),
-      CommandGroup(name: "Run", subcommands: [RunsCommand.self, CompareCommand.self]),
+      CommandGroup(name: "Run", subcommands: [RunsCommand.self, StatusCommand.self, CompareCommand.self]),
       CommandGroup(
         name: "Checkpoint", subcommands: [InspectCommand.self, VerifyCommand.self, DigestCommand.self]),
       CommandGroup(name: "Machine", subcommands: [BenchCommand.self]),

@@ -1,5 +1,6 @@
 import EspalierComm
 import EspalierNN
+import EspalierTensor
 import EspalierTrain
 import Foundation
 
@@ -66,26 +67,58 @@ struct Launcher {
   /// Under MPI every rank loads for itself; where one cannot, all end with exit code 1, and the lowest that could not says why.
   /// - Returns: the exit code of the first rank.
   func run<Job: RankJob>(
-    _ load: () throws -> Job, _ body: @escaping @Sendable (Job, Communicator) throws -> Int32
+    watchdog: Watchdog? = nil, _ load: () throws -> Job, _ body: @escaping @Sendable (Job, Communicator) throws -> Int32
   ) throws -> Int32 {
     guard usesMPI else {
       let job = try checked(load())
-      return try World.inProcess(ranks: rankCount, options: options(job)) { try body(job, $0) }.first ?? 1
+      do {
+        return try World.inProcess(ranks: rankCount, options: options(job, watchdog)) { try body(job, $0) }.first ?? 1
+      } catch {
+        watchdog?.fail(error)
+        throw error
+      }
     }
     let loaded = Result { try checked(load()) }
-    var options = (try? loaded.get()).map(self.options) ?? CommunicationOptions(deadlineSeconds: cluster.deadline)
-    options.onFailure = { FailureReport.printOnce($0) }
+    var options =
+      (try? loaded.get()).map { self.options($0, watchdog) }
+      ?? CommunicationOptions(deadlineSeconds: cluster.waitDeadline)
+    options.onFailure = { error in
+      // A neighbour that died is the watchdog's to name, with what everyone was doing; the verdict ends this process.
+      if watchdog != nil, (error as? CommunicationError)?.kind == .peerFinished { Thread.sleep(forTimeInterval: 3) }
+      // First: the others' watchdogs would take the end of this process for a crash.
+      watchdog?.fail(error)
+      return FailureReport.printOnce(error)
+    }
     return try World.mpi(options: options) { communicator in
       guard let job = try Self.agree(loaded, communicator) else { return 1 }
       return try body(job, communicator)
     }
   }
 
-  private func options(_ job: some RankJob) -> CommunicationOptions {
-    CommunicationOptions(
-      deadlineSeconds: cluster.deadline, checksCollectives: job.settings.checks.collectives,
+  private func options(_ job: some RankJob, _ watchdog: Watchdog?) -> CommunicationOptions {
+    var options = CommunicationOptions(
+      deadlineSeconds: cluster.waitDeadline, checksCollectives: job.settings.checks.collectives,
       chunkElements: 256 * cluster.chunk, poisonsMemory: job.settings.checks.memory,
       reduction: job.settings.reduction, wire: job.settings.wire)
+    options.observers = watchdog?.observers
+    return options
+  }
+
+  /// A watchdog for a run, as the cluster file wants it.
+  /// - Parameter deadline: what the command line says in place of the cluster file.
+  /// - Throws: `CommandError` for a deadline that is none.
+  func watchdog(deadline: Double?) throws -> Watchdog {
+    if let deadline, !(deadline >= 0 && deadline.isFinite) {
+      throw CommandError(
+        .deadline, subject: "--deadline", reason: "a rank cannot stand still for \(deadline) seconds",
+        remedy: "write 0 or more seconds")
+    }
+    var options = Watchdog.Options()
+    options.limits.deadlineSeconds = deadline ?? cluster.deadline
+    options.progress = { (ProgressCounter.ticks, ProgressCounter.fileOperations) }
+    // On a line of its own, whatever progress line stands open.
+    options.report = { FailureReport.warn("\n" + $0.trimmingCharacters(in: .newlines)) }
+    return Watchdog(options)
   }
 
   private func checked<Job: RankJob>(_ job: Job) throws -> Job {

@@ -19,8 +19,16 @@ package final class RankSession {
   /// Samples that this rank has put through a training pass.
   package private(set) var sampleCount = 0
 
-  package init(_ run: ResolvedRun, _ communicator: Communicator) throws {
+  /// Where this rank notes what it is busy with.
+  let recorder: FlightRecorder?
+  /// Passes belong to an evaluation.
+  var isEvaluating = false
+  /// The step under way, from 1.
+  var step = 0
+
+  package init(_ run: ResolvedRun, _ communicator: Communicator, recorder: FlightRecorder? = nil) throws {
     self.run = run
+    self.recorder = recorder
     self.communicator = communicator
     guard communicator.size <= run.lanes else {
       throw RunError(
@@ -42,7 +50,21 @@ package final class RankSession {
       of: communicator.rank,
       in: LaneDealing(lanes: run.lanes, ranks: communicator.size, order: run.stage.laneOrder),
       order: run.stage.laneOrder)
+    if let recorder { note(passesIn: recorder) }
   }
+
+  /// Tells the recorder of every segment that a pass enters.
+  private func note(passesIn recorder: FlightRecorder) {
+    let names = store.blueprint.segments.map(\.name), rank = communicator.rank, hang = TestHang()
+    store.phaseObserver = { [unowned self] segment, direction in
+      let phase: RankPhase = isEvaluating ? .evaluating : direction == .forward ? .forward : .backward
+      recorder.enter(phase, names[segment])
+      if direction == .backward { hang?.strike(rank: rank, step: step, segment: names[segment]) }
+    }
+  }
+
+  /// Says what this rank is busy with from now on.
+  func enter(_ phase: RankPhase) { recorder?.enter(phase, step: step) }
 
   func count(samples: Int) { sampleCount += samples }
 }

@@ -19,6 +19,7 @@ package final class Trainer {
   private let world: CheckpointWorld
   private var state: TrainingState
   private var prefetcher: Prefetcher?
+  private let hang = TestHang()
   /// The lanes of the step after this one, and what the ranks said of their weight.
   private var upcoming: (batches: [Batch], weight: Int?)?
   private var lastEvaluation: EvaluationResult?
@@ -38,16 +39,22 @@ package final class Trainer {
     Kernels.threads = run.settings.threads
     try KernelLevel.requireUniform(communicator)
 
-    let session = try RankSession(run, communicator)
+    let rank = communicator.rank, watchdog = options.watchdog
+    try watchdog?.begin(communicator)
+    let session = try RankSession(run, communicator, recorder: watchdog?.recorder(of: rank))
     self.session = session
     var lock: RunLock?
     let origin = RunOrigin(ranks: communicator.size, stage: run.settings.stage, transport: options.transport)
     let start = try communicator.decide("how the run begins") {
       let claimed = try CheckpointDirectory(run: options.runDirectory).lock(breakLock: options.breaksLock)
       lock = claimed
+      if watchdog != nil { Watchdog.prepare(run: options.runDirectory) }
       return try RunStart.decide(run, options, origin)
     }
     self.lock = lock
+    watchdog?.record(in: options.runDirectory, rank: rank)
+    session.step = start.state.step
+    session.enter(.starting)
     try start.fill(session)
     state = start.state
     newestCheckpoint = start.isResume ? start.checkpoint : ""
@@ -100,6 +107,8 @@ package final class Trainer {
   /// - Returns: whether any rank wants to stop.
   private func takeStep(_ planned: ScheduleCursor.PlannedStep) throws -> Bool {
     let started = ReportClock.uptime()
+    session.step = planned.number
+    session.enter(.readingData)
     let rate = run.optimizer.rate * planned.rateFactor
     let current = try recorder.span("batches", .phase) { try upcoming ?? (batches(), nil) }
     let following = try recorder.span("batches", .phase) { try batches() }
@@ -108,6 +117,7 @@ package final class Trainer {
       note: RankNote(
         stop: stopWish(after: planned.number), save: saver.note,
         upcomingWeight: following.reduce(0) { $0 + $1.weight }))
+    hang?.strike(rank: communicator.rank, step: planned.number)
     let result = try step.run(input)
     upcoming = (following, result.notes.reduce(0) { $0 + $1.upcomingWeight })
     state.position = BatchPlan(at: state.position, order: run.order, batch: run.settings.batch).next
@@ -162,12 +172,16 @@ package final class Trainer {
     guard let validation = run.data.validation else { return }
     let settings = run.settings.evaluate
     let started = ReportClock.uptime()
+    session.isEvaluating = true
+    defer { session.isEvaluating = false }
+    session.enter(.evaluating)
     let result = try Evaluation(session, validation, batch: settings.batch, limit: settings.batches).run()
     lastEvaluation = result
     report.evaluated(state.step, result, seconds: ReportClock.uptime() - started)
   }
 
   private func save() throws {
+    session.enter(.saving)
     for outcome in try saver.begin(session.store, state, world: world) { try saved(outcome) }
   }
 
@@ -198,6 +212,7 @@ package final class Trainer {
   }
 
   private func finish(_ end: TrainingOutcome.End) throws -> TrainingOutcome {
+    session.enter(.saving)
     if let last = try recorder.span("save", .phase, { try saver.finish() }) { try saved(last) }
     // Steps that no checkpoint holds are no success, whatever is to become of failures on the way.
     guard committedStep == state.step else {
@@ -210,8 +225,10 @@ package final class Trainer {
     let outcome = TrainingOutcome(
       end: end, step: state.step, checkpoint: newestCheckpoint, lastLoss: lastLoss, evaluation: lastEvaluation)
     report.finished(outcome)
+    session.enter(.ending)
     try lock?.release()
     try communicator.barrier(label: "end of the run").wait()
+    options.watchdog?.finish(communicator.rank)
     return outcome
   }
 }

@@ -1,3 +1,4 @@
+package import EspalierComm
 package import EspalierMethods
 
 /// What the command line says of a run besides its recipe.
@@ -14,6 +15,8 @@ package struct TrainerOptions: Sendable {
   package var catalogue = Catalogue.standard
   /// Save and end after this step, as a signal would; 0 = never.
   package var stopsAfter = 0
+  /// Records what every rank does and ends a run that hangs; nil watches nothing.
+  package var watchdog: Watchdog?
   /// Steps that trace.json covers, from the first that this process takes; 0 = no trace.
   package var traceSteps = 0
   /// Whether rank 0 prints progress.

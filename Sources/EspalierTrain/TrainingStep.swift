@@ -69,6 +69,7 @@ package final class TrainingStep {
 
   package func run(_ input: Input) throws -> Report {
     let store = session.store
+    session.enter(.exchanging)
     let weight = try input.weight ?? globalWeight(of: input.batches)
 
     var losses: [LaneLoss] = []
@@ -79,6 +80,7 @@ package final class TrainingStep {
       }
       if let lane = turn.lane { losses.append(LaneLoss(lane: lane, sum: loss.sum)) }
     }
+    session.enter(.exchanging)
     try store.finishGradients()
 
     let gathered = try StepExchange.gather(
@@ -90,6 +92,7 @@ package final class TrainingStep {
 
     let isFinite = loss.isFinite && norm.isFinite
     if isFinite {
+      session.enter(.updating)
       let scale = clip > 0 && norm > clip ? clip / (norm + 1e-6) : 1
       let moment = UpdateMoment(count: input.updates + 1, rate: input.rate, gradientScale: scale)
       trace.span("update", .phase) { store.update(session.optimizer, groups: session.groups, at: moment) }

@@ -5,7 +5,7 @@
 //
 // native: the sums of --native within rounding · laws: every law of BackendLaws · throw: the last rank throws while the others wait · die: the last rank is killed with a window open · mismatch: the last rank asks for another
 // collective · sizes: the last rank cuts the run elsewhere · absent: the last rank never comes · early: the last rank returns while the
-// others wait.
+// others wait. · flight: writes a flight file (--file PATH) and kills itself, without MPI.
 
 import EspalierComm
 import EspalierTesting
@@ -14,6 +14,7 @@ import Foundation
 struct Arguments {
   var options = CommunicationOptions()
   var scenario = "laws"
+  var file = ""
 
   init(_ arguments: [String]) throws {
     var rest = arguments[...]
@@ -33,6 +34,7 @@ struct Arguments {
       guard let value = rest.popFirst() else { throw BrokenLaw("\(name) needs a value") }
       switch (name, Int(value)) {
       case ("--case", _): scenario = value
+      case ("--file", _): file = value
       case ("--hosts", _): options.pretendedHosts = value.split(separator: ",").compactMap { Int($0) }
       case ("--chunk", let count?): options.chunkElements = count
       case ("--maximum", let count?): options.maximumCount = count
@@ -121,6 +123,17 @@ func play(_ scenario: String, _ communicator: Communicator) throws {
   }
 }
 
+/// A rank that is killed in the middle of a backward pass.
+func recordAndDie(file: String) throws {
+  let recorder = FlightRecorder(rank: 0, size: 2)
+  try recorder.attach(to: file)
+  recorder.enter(.backward, "blocks.2", step: 3)
+  let collective = Collective(
+    kind: .reduceScatter, label: "gradients of blocks.2", sequence: 41, boundaries: [0, 4, 8])
+  for moment in [CollectiveMoment.requested, .began] { recorder.note(moment, collective) }
+  kill(getpid(), SIGKILL)
+}
+
 do {
   var arguments = try Arguments(Array(CommandLine.arguments.dropFirst()))
   arguments.options.onFailure = { error in
@@ -128,6 +141,7 @@ do {
     return 3
   }
   let scenario = arguments.scenario
+  if scenario == "flight" { try recordAndDie(file: arguments.file) }
   try World.mpi(options: arguments.options) { communicator in
     let me = communicator.members[communicator.rank]
     say("rank \(me.rank) of \(communicator.size) on \(me.host) pid \(me.pid)")

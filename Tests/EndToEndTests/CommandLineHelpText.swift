@@ -35,6 +35,8 @@ enum CommandLineHelpText {
     RUN SUBCOMMANDS:
       runs                    Lists the runs below a folder: state, step, loss,
                               size, last change.
+      status                  Shows where every rank of a run is, or was when it
+                              ended.
       compare                 Tells where two runs part: settings, losses, digests,
                               checkpoints.
 
@@ -52,14 +54,14 @@ enum CommandLineHelpText {
     $ espalier train --help
     OVERVIEW: Trains what a recipe says, or goes on with --resume.
 
-    Writes RUN/metrics.jsonl and RUN/checkpoints. Under mpirun or srun it takes its
-    place among the job's ranks; otherwise all ranks are threads of this process.
-    The result is the same.
+    Writes RUN/metrics.jsonl, RUN/checkpoints and RUN/flight (see `espalier
+    status`). Under mpirun or srun it takes its place among the job's ranks;
+    otherwise all ranks are threads of this process. The result is the same.
 
     SIGTERM and SIGUSR1 save a checkpoint at the next step and end with exit code
     75; --resume goes on from there, on any number of ranks and at any stage.
 
-    USAGE: espalier train <recipe> [--set <key.path=value> ...] [--ranks <n>] [--cluster <file>] [--run <dir>] [--resume] [--allow <key> ...] [--break-lock] [--trace] [--trace-steps <n>]
+    USAGE: espalier train <recipe> [--set <key.path=value> ...] [--ranks <n>] [--cluster <file>] [--run <dir>] [--resume] [--allow <key> ...] [--break-lock] [--deadline <seconds>] [--trace] [--trace-steps <n>]
 
     ARGUMENTS:
       <recipe>                The recipe, a YAML file.
@@ -79,6 +81,9 @@ enum CommandLineHelpText {
                               may be repeated.
       --break-lock            Take the run from a trainer on another host that is
                               known to be dead.
+      --deadline <seconds>    Seconds that a rank which others wait for may stand
+                              still before the run is ended with its name; 0 = for
+                              ever (default: the cluster file's, else 60).
       --trace                 Write RUN/trace.json: what all ranks did, on one
                               clock, for ui.perfetto.dev or chrome://tracing.
       --trace-steps <n>       Steps that the trace covers. (default: 50)
@@ -418,6 +423,23 @@ enum CommandLineHelpText {
                               ones fewer. (default: 30)
       --wire <format>         How sums travel between hosts: float32 or bfloat16.
                               (default: float32)
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier status --help
+    OVERVIEW: Shows where every rank of a run is, or was when it ended.
+
+    Reads RUN/flight, which survives kill -9, and RUN/verdict.txt; disturbs
+    nothing. Whether a process lives can be told for ranks of this host; for others
+    it is told from the age of their last sign of life.
+
+    USAGE: espalier status <run> [--last <n>] [--json]
+
+    ARGUMENTS:
+      <run>                   The run directory.
+
+    OPTIONS:
+      --last <n>              Collectives to show of each rank. (default: 1)
       --json                  Print JSON.
       -h, --help              Show help information.
 

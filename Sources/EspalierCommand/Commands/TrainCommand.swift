@@ -9,7 +9,7 @@ struct TrainCommand: CatalogueCommand {
     commandName: "train",
     abstract: "Trains what a recipe says, or goes on with --resume.",
     discussion: """
-      Writes RUN/metrics.jsonl and RUN/checkpoints. Under mpirun or srun it takes its place among the job's ranks; otherwise all ranks \
+      Writes RUN/metrics.jsonl, RUN/checkpoints and RUN/flight (see `espalier status`). Under mpirun or srun it takes its place among the job's ranks; otherwise all ranks \
       are threads of this process. The result is the same.
 
       SIGTERM and SIGUSR1 save a checkpoint at the next step and end with exit code 75; --resume goes on from there, on any number of \
@@ -36,6 +36,12 @@ struct TrainCommand: CatalogueCommand {
   @Flag(help: "Take the run from a trainer on another host that is known to be dead.")
   var breakLock = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Seconds that a rank which others wait for may stand still before the run is ended with its name; 0 = for ever (default: the cluster file's, else 60).",
+      valueName: "seconds"))
+  var deadline: Double?
+
   @Flag(help: "Write RUN/trace.json: what all ranks did, on one clock, for ui.perfetto.dev or chrome://tracing.")
   var trace = false
 
@@ -56,7 +62,9 @@ struct TrainCommand: CatalogueCommand {
     options.traceSteps = trace ? traceSteps : 0
     options.transport = launcher.transport
     options.catalogue = context.catalogue
-    return try launcher.run({ TrainingJob(run: try recipe.resolved(context.catalogue)) }) {
+    let watchdog = try launcher.watchdog(deadline: deadline)
+    options.watchdog = watchdog
+    return try launcher.run(watchdog: watchdog, { TrainingJob(run: try recipe.resolved(context.catalogue)) }) {
       [options] job, communicator in
       try Trainer(job.run, communicator, options).train().exitCode
     }

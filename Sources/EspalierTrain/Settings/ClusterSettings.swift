@@ -16,7 +16,8 @@ public struct ClusterSettings: CheckedSettings {
   public var transport = Transport.auto
   public var network = ""
   public var scratch = ""
-  public var deadline = 300.0
+  public var deadline = 60.0
+  public var waitDeadline = 1800.0
   public var startDeadline = 60.0
   public var mpiArguments: [String] = []
   public var chunk = 1024
@@ -51,7 +52,11 @@ public struct ClusterSettings: CheckedSettings {
     SettingField(
       "scratch", unit: "path", "A folder on each node's own disk for temporary files; empty for the system's."),
     SettingField(
-      "deadline", unit: "seconds", "How long a rank waits in one collective before it says who is missing and stops."),
+      "deadline", unit: "seconds, 0 = for ever",
+      "How long a rank that others wait for may stand still before the run is ended with its name."),
+    SettingField(
+      "waitDeadline", unit: "seconds",
+      "How long a rank waits in one collective although all others live and move; then it stops."),
     SettingField("startDeadline", unit: "seconds", "How long the launcher waits for all hosts to answer."),
     SettingField(
       "mpiArguments", unit: "list of words",
@@ -62,7 +67,8 @@ public struct ClusterSettings: CheckedSettings {
 
   public static let limits: [String: SettingLimit] = [
     "version": .positive, "nodes": .positive, "ranksPerNode": .positive, "coresPerNode": .notNegative,
-    "memoryPerNode": .notNegative, "threads": .notNegative, "deadline": .positive, "startDeadline": .positive,
+    "memoryPerNode": .notNegative, "threads": .notNegative, "deadline": .notNegative, "waitDeadline": .positive,
+    "startDeadline": .positive,
     "chunk": .within(1...1_048_576),
   ]
 
