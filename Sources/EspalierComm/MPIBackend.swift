@@ -81,8 +81,8 @@ package final class MPIBackend: Backend {
     var received: Int64 = 0
     let expected = receive?.bytes.count ?? 0
     let code = cmpi_exchange(
-      send?.bytes.baseAddress, Int64(send?.bytes.count ?? 0), Int32(send?.rank ?? 0), receive?.bytes.baseAddress,
-      Int64(expected), Int32(receive?.rank ?? 0), maximumCount, &received)
+      send?.bytes.baseAddress, Int64(send?.bytes.count ?? 0), Int32(send?.rank ?? 0), cut(send?.rank),
+      receive?.bytes.baseAddress, Int64(expected), Int32(receive?.rank ?? 0), cut(receive?.rank), &received)
     guard code != CMPI_TOO_LONG else { throw sizeError(receive, came: "more") }
     guard code == CMPI_SUCCESS else {
       var call = "MPI_Sendrecv"
@@ -91,6 +91,15 @@ package final class MPIBackend: Backend {
       throw Self.error(code, rank: rank, call: call)
     }
     guard received == Int64(expected) else { throw sizeError(receive, came: "\(received)") }
+  }
+
+  /// Bytes in one message to or from a rank.
+  ///
+  /// Beyond 64 KiB Open MPI asks over TCP whether it may send. The answer waits behind all that goes the same way, so that of two hosts that
+  /// send each other much at once one waits for the other, and a link carries half of what it could. Between hosts no message is that long.
+  private func cut(_ peer: Int?) -> Int64 {
+    guard let peer, !neighbours.contains(peer) else { return maximumCount }
+    return min(maximumCount, 60 << 10)
   }
 
   private func sizeError(_ receive: IncomingMessage?, came: String) -> CommunicationError {
