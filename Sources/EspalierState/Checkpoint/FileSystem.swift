@@ -80,7 +80,8 @@ package struct FileSystem: Sendable {
   }
 
   func readAll(_ file: OpenFile, length: Int) throws -> [UInt8] {
-    try [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
+    guard length > 0 else { return [] }
+    return try [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
       try read(
         file, into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<length]), at: 0)
       count = length
