@@ -19,20 +19,36 @@ public enum LayoutPlanner {
   public static func plan(_ blueprint: Blueprint, ranks: Int, granularity: Granularity = .element) -> Layout {
     require(ranks > 0, "a layout needs at least one rank, got \(ranks)")
     let runs = blueprint.segments.map { segment in
-      var offsets: [Int] = [], cuts = [0]
-      var length = 0
-      for parameter in blueprint.parameters(of: segment) {
-        offsets.append(length)
-        if length > 0 { cuts.append(length) }
-        if granularity == .element {
-          cuts += stride(from: length + Layout.chunk, to: length + parameter.count, by: Layout.chunk)
-        }
-        length = (length + parameter.count + alignment - 1) / alignment * alignment
+      let parameters = Array(blueprint.parameters(of: segment))
+      let trained = part(parameters.filter(\.isTrainable), ranks, granularity)
+      let frozen = part(parameters.filter { !$0.isTrainable }, ranks, granularity)
+      var trainedOffsets = trained.offsets[...], frozenOffsets = frozen.offsets[...]
+      let offsets = parameters.map { parameter in
+        parameter.isTrainable ? trainedOffsets.removeFirst() : trained.length + frozenOffsets.removeFirst()
       }
-      cuts.append(length)
-      return Layout.Run(length: length, offsets: offsets, boundaries: boundaries(length, ranks, cuts))
+      return Layout.Run(
+        length: trained.length + frozen.length, trained: trained.length, offsets: offsets,
+        boundaries: trained.boundaries, frozenBoundaries: frozen.boundaries)
     }
     return Layout(rankCount: ranks, runs: runs)
+  }
+
+  /// Parameters behind each other, and where they are cut.
+  private static func part(
+    _ parameters: [ParameterSpec], _ ranks: Int, _ granularity: Granularity
+  ) -> (length: Int, offsets: [Int], boundaries: [Int]) {
+    var offsets: [Int] = [], cuts = [0]
+    var length = 0
+    for parameter in parameters {
+      offsets.append(length)
+      if length > 0 { cuts.append(length) }
+      if granularity == .element {
+        cuts += stride(from: length + Layout.chunk, to: length + parameter.count, by: Layout.chunk)
+      }
+      length = (length + parameter.count + alignment - 1) / alignment * alignment
+    }
+    cuts.append(length)
+    return (length, offsets, boundaries(length, ranks, cuts))
   }
 
   /// The boundaries nearest to an even cut among the allowed ones, ascending; of two equally near the lower one.

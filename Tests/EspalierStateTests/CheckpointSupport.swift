@@ -93,6 +93,49 @@ struct SampleState {
     return try directory.commit(plan, summaries: summaries, retention: retention)
   }
 
+  /// Saves as a run with frozen tensors does: they are written to files of their own, or linked where `candidate` holds them.
+  @discardableResult
+  func saveSharing(
+    _ candidate: FrozenShards?, to directory: CheckpointDirectory, step: Int, writers: Int = 1, chunkBytes: Int = 64,
+    retention: Retention = .all, fileSystem: FileSystem = .real
+  ) throws -> CommittedCheckpoint {
+    let prepared = try directory.prepare(.random())
+    let plan = plan(prepared.saveID, step: step, ranks: writers)
+    let fits = candidate?.hold(tensors, digests: frozenDigests) == true ? candidate : nil
+    let links = try directory.prepareFrozen(prepared, candidate: fits)
+    var summaries: [ShardSummary] = []
+    for (rank, parts) in parts(writers: writers).enumerated() {
+      for isFrozen in links ? [false] : [false, true] {
+        let own = parts.filter { tensors[slots[$0.slot].tensor].trainable != isFrozen }
+        if isFrozen && own.isEmpty { continue }
+        summaries.append(
+          try ShardWriter.write(
+            snapshot(own, chunkBytes: chunkBytes), to: prepared.path, rank: rank, world: plan.world,
+            saveID: prepared.saveID, isFrozen: isFrozen, fileSystem: fileSystem))
+      }
+    }
+    if links, let fits { try directory.link(fits, into: prepared.path) }
+    return try directory.commit(plan, summaries: summaries, linked: links ? fits : nil, retention: retention)
+  }
+
+  /// Of the values of frozen tensors.
+  var frozenDigests: [Int: Digest] {
+    var digests: [Int: Digest] = [:]
+    for slot in slots where !tensors[slot.tensor].trainable {
+      digests[slot.tensor] = slot.values.withUnsafeBufferPointer {
+        Digest(parameter: tensors[slot.tensor].name, slot: slot.name, elements: $0)
+      }
+    }
+    return digests
+  }
+
+  /// This state with the frozen tensors of another.
+  func withFrozen(of other: SampleState) -> SampleState {
+    var state = self
+    for (number, slot) in other.slots.enumerated() where !tensors[slot.tensor].trainable { state.slots[number] = slot }
+    return state
+  }
+
   /// Where a checkpoint differs from this state; nil if nowhere.
   func difference(from reader: CheckpointReader) throws -> String? {
     guard reader.tensors == tensors else { return "the tensors" }

@@ -115,13 +115,15 @@ package struct CheckpointDirectory: Sendable {
 
   /// Makes a prepared save a checkpoint, when every rank's shard is written, and then retires old ones.
   ///
+  /// - Parameter linked: what `link` has put there in place of shards of frozen tensors.
   /// - Throws: `CheckpointError`; what was committed before is untouched.
   package func commit(
-    _ plan: CheckpointPlan, summaries: [ShardSummary], retention: Retention = .all
+    _ plan: CheckpointPlan, summaries: [ShardSummary], linked: FrozenShards? = nil, retention: Retention = .all
   ) throws -> CommittedCheckpoint {
     let folder = "\(path)/\(CheckpointName.temporary(plan.saveID))"
     let manifestPath = "\(folder)/\(CheckpointFormat.manifestFile)"
-    let manifest = try Manifest(plan: plan, summaries: summaries, created: timestamp(), file: manifestPath)
+    let manifest = try Manifest(
+      plan: plan, summaries: summaries, linked: linked, created: timestamp(), file: manifestPath)
     let bytes = manifest.json.canonical
     guard bytes.count <= CheckpointFormat.maximumManifestBytes else {
       throw CheckpointError(

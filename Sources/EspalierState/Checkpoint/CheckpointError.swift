@@ -74,6 +74,8 @@ enum CheckpointFormat {
   static let manifestFile = "MANIFEST.json"
   static let commitFile = "COMMIT"
   static let shardFolder = "shards"
+  /// Of files that hold frozen tensors and are shared by several checkpoints.
+  static let frozenFolder = "frozen"
   static let maximumManifestBytes = 256 << 20
   static let maximumIndexBytes = 256 << 20
   static let maximumCommitBytes = 512

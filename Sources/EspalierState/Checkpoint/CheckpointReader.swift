@@ -72,10 +72,16 @@ package final class CheckpointReader: Sendable {
     tensorNumbers = Dictionary(
       manifest.tensors.enumerated().map { ($1.record.name, $0) }, uniquingKeysWith: { first, _ in first })
 
-    let shardFolder = try fileSystem.openDirectory(CheckpointFormat.shardFolder, in: folder)
+    var folders = [
+      CheckpointFormat.shardFolder: try fileSystem.openDirectory(CheckpointFormat.shardFolder, in: folder)
+    ]
     shards = try manifest.shards.map { shard in
-      try ShardReader(
-        name: shard.name, in: shardFolder, expecting: shard, saveID: manifest.saveID, fileSystem: fileSystem)
+      let holder = try folders[shard.folder] ?? fileSystem.openDirectory(shard.folder, in: folder)
+      folders[shard.folder] = holder
+      // A shared file carries the name of the save that wrote it; the manifest still says which index it must have.
+      return try ShardReader(
+        name: shard.name, in: holder, expecting: shard, saveID: shard.frozen?.firstSaved ?? manifest.saveID,
+        fileSystem: fileSystem)
     }
     try matchPieces()
   }

@@ -8,7 +8,7 @@ internal import Glibc
 package struct FileSystem: Sendable {
   package enum Call: String, Sendable {
     case open, create, read, write, sync, makeDirectory, list, status, rename, removeFile, removeDirectory, lock
-    case truncate
+    case truncate, link
   }
   package typealias Gate = @Sendable (_ call: Call, _ path: String) -> Int32
 
@@ -190,6 +190,25 @@ package struct FileSystem: Sendable {
     // NFS and a few others do not know the flag. Plain rename never replaces a folder that holds anything.
     guard try kind(new) == .missing else { throw failure(.rename, new, EEXIST) }
     try rename(path, to: new)
+  }
+
+  /// A second name for a file; not for what a symbolic link names.
+  func link(_ path: String, as new: String) throws {
+    try check(.link, new) { Glibc.link(path, new) }
+  }
+
+  /// A second file with the bytes of a regular one, on stable storage.
+  func copy(_ name: String, in folder: OpenFile, to new: String) throws {
+    let (source, length) = try openFile(name, in: folder)
+    let target = try create(new)
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    defer { block.deallocate() }
+    for start in stride(from: 0, to: length, by: block.count) {
+      let part = UnsafeMutableRawBufferPointer(rebasing: block[..<min(block.count, length - start)])
+      try read(source, into: part, at: start)
+      try write(target, UnsafeRawBufferPointer(part))
+    }
+    try sync(target)
   }
 
   func removeFile(_ path: String) throws {

@@ -27,28 +27,41 @@ package struct ShardSummary: Codable, Sendable, Equatable {
   package let storedBytes: Int
   /// In the order of the shard.
   package let pieces: [Piece]
+
+  /// Whether later checkpoints may share the file.
+  package var isFrozen: Bool { file.hasPrefix(CheckpointFormat.frozenFolder + "/") }
 }
 
 /// Writes one rank's shard. Blocking, and free of any communication, so that a background thread can run it.
 package enum ShardWriter {
-  package static func file(rank: Int) -> String {
+  package static func file(rank: Int) -> String { "\(CheckpointFormat.shardFolder)/\(name(rank: rank))" }
+
+  /// The file of a rank's frozen tensors, which later checkpoints link: it keeps the name of the save that wrote it.
+  package static func frozenFile(rank: Int, saveID: SaveID) -> String {
+    "\(CheckpointFormat.frozenFolder)/\(saveID)-\(name(rank: rank))"
+  }
+
+  private static func name(rank: Int) -> String {
     let digits = String(rank)
-    return "\(CheckpointFormat.shardFolder)/w\(String(repeating: "0", count: max(0, 5 - digits.count)))\(digits).esp"
+    return "w\(String(repeating: "0", count: max(0, 5 - digits.count)))\(digits).esp"
   }
 
   /// Writes `snapshot` into the folder that `CheckpointDirectory.prepare` made and returns when it is on stable storage.
   ///
-  /// - Parameter directory: `PreparedSave.path`, the same folder for every rank.
+  /// - Parameters:
+  ///   - directory: `PreparedSave.path`, the same folder for every rank.
+  ///   - isFrozen: whether these are the tensors that later saves will link instead of writing.
   /// - Throws: `CheckpointError`, kind `notShared` if this rank does not see the folder, `diskFull` and the other kinds of
   ///   the file system otherwise.
   package static func write(
     _ snapshot: Snapshot, to directory: String, rank: Int, world: CheckpointWorld, saveID: SaveID,
-    compression: Compression = .auto, fileSystem: FileSystem = .real
+    compression: Compression = .auto, isFrozen: Bool = false, fileSystem: FileSystem = .real
   ) throws -> ShardSummary {
     let host = hostName()
-    let name = file(rank: rank)
+    let name = isFrozen ? frozenFile(rank: rank, saveID: saveID) : file(rank: rank)
     let path = "\(directory)/\(name)"
-    guard try fileSystem.kind("\(directory)/\(CheckpointFormat.shardFolder)") == .directory else {
+    let folder = "\(directory)/\(isFrozen ? CheckpointFormat.frozenFolder : CheckpointFormat.shardFolder)"
+    guard try fileSystem.kind(folder) == .directory else {
       throw CheckpointError(
         .notShared, file: directory, reason: "rank \(rank) on \(host) does not see the folder that rank 0 made",
         remedy: "put the run on a file system that all hosts share")
@@ -76,7 +89,7 @@ package enum ShardWriter {
     }
     let footer = try body.finish()
     try fileSystem.sync(output)
-    try fileSystem.syncDirectory("\(directory)/\(CheckpointFormat.shardFolder)")
+    try fileSystem.syncDirectory(folder)
 
     let pieces = snapshot.pieces.map { piece in
       ProgressCounter.tick()
