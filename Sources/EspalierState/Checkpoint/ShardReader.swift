@@ -30,9 +30,12 @@ struct ShardReader: Sendable {
   let chunks: [Chunk]
 
   /// Reads header, footer and index; every length in them is checked against the file before it is used.
-  /// - Parameter name: inside `directory`, already matched against the pattern of names.
+  /// - Parameters:
+  ///   - name: inside `directory`, already matched against the pattern of names.
+  ///   - shard: what the manifest says of the file; nil where there is no manifest.
+  ///   - saveID: that of the manifest.
   init(
-    name: String, in directory: OpenFile, expecting shard: Manifest.Shard, saveID: SaveID, fileSystem: FileSystem
+    name: String, in directory: OpenFile, expecting shard: Manifest.Shard?, saveID: SaveID?, fileSystem: FileSystem
   ) throws {
     self.name = name
     self.directory = directory
@@ -40,7 +43,7 @@ struct ShardReader: Sendable {
     let path = directory.path + "/" + name
     self.path = path
     let (file, length) = try fileSystem.openFile(name, in: directory)
-    guard length == shard.bytes else {
+    if let shard, length != shard.bytes {
       let kind: CheckpointError.Kind = length < shard.bytes ? .truncated : .wrongLength
       throw CheckpointError.damaged(kind, file: path, "it has \(length) bytes instead of \(shard.bytes)")
     }
@@ -56,7 +59,7 @@ struct ShardReader: Sendable {
       }
     }
     header = try bytes(0..<ShardFormat.headerBytes).withUnsafeBytes { try ShardHeader(decoding: $0, file: path) }
-    guard header.saveID == saveID, Int(header.rank) == shard.rank else {
+    if let shard, let saveID, header.saveID != saveID || Int(header.rank) != shard.rank {
       throw CheckpointError.damaged(
         .wrongSave, file: path, "it is shard \(header.rank) of save \(header.saveID), not \(shard.rank) of \(saveID)")
     }
@@ -70,14 +73,14 @@ struct ShardReader: Sendable {
     else {
       throw CheckpointError.damaged(.invalidFooter, file: path, "the lengths in its footer do not fit the file")
     }
-    guard footer.indexChecksum == shard.indexChecksum else {
+    if let shard, footer.indexChecksum != shard.indexChecksum {
       throw CheckpointError.damaged(.checksumMismatch, file: path, "its index is not the one that the manifest lists")
     }
     let index = try bytes(Int(footer.indexOffset)..<end)
     guard Checksum(of: index) == footer.indexChecksum else {
       throw CheckpointError.damaged(.checksumMismatch, file: path, "the checksum of its index does not match")
     }
-    guard footer.chunkCount == UInt64(shard.chunks) else {
+    if let shard, footer.chunkCount != UInt64(shard.chunks) {
       throw CheckpointError.damaged(
         .invalidFooter, file: path, "it has \(footer.chunkCount) chunks instead of \(shard.chunks)")
     }

@@ -125,6 +125,23 @@ package final class Snapshot: @unchecked Sendable {
     UnsafeRawBufferPointer(start: arena + piece.offset, count: piece.range.count * piece.element.size)
   }
 
+  /// Encodes all chunks and keeps none of them: what a save computes, without what it writes.
+  /// - Returns: the bytes that a shard would store.
+  package func encodedByteCount(compression: Compression) throws -> Int {
+    let encoder = ChunkEncoder(chunkBytes: chunkBytes, compression: compression)
+    var stored = 0
+    for (number, piece) in pieces.enumerated() {
+      let elements = bytes(piece)
+      for (ordinal, start) in stride(from: 0, to: elements.count, by: chunkBytes).enumerated() {
+        stored += try encoder.encode(
+          elements.slice(start..<min(start + chunkBytes, elements.count)), of: piece.element,
+          checksum: checksums[piece.firstChunk + ordinal], tensor: piece.tensor, piece: number, ordinal: ordinal
+        ).storedLength
+      }
+    }
+    return stored
+  }
+
   /// Of the elements of a piece as a reader gets them.
   func digest(_ piece: Piece) -> Digest {
     let key = Digest.key(parameter: tensors[piece.tensor].name, slot: piece.slot)
