@@ -53,6 +53,17 @@ package struct FileSystem: Sendable {
     return (file, Int(status.st_size))
   }
 
+  /// A regular file that the user named, and its length; symbolic links on the way are followed.
+  func openFile(named path: String) throws -> (file: OpenFile, length: Int) {
+    let file = try open(.open, path) { Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) }
+    var status = stat()
+    try check(.status, path) { fstat(file.descriptor, &status) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw CheckpointError(.notRegularFile, file: path, reason: "it is not a regular file", remedy: "name a file")
+    }
+    return (file, Int(status.st_size))
+  }
+
   /// A new file, for writing; fails if there is one.
   func create(_ path: String) throws -> OpenFile {
     try open(.create, path) { Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644) }
