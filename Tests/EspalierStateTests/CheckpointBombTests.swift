@@ -55,7 +55,7 @@ import Testing
       "a shape beyond 64 bits",
       { try $0.editManifest { $0 = try Forger.replace($0, "[12]", with: "[4611686018427387904,8]") } }
     ),
-("JSON nested four million deep", { try $0.editManifest { $0 = try Forger.replace($0, "[12]", with: nested) } }),
+    ("JSON nested four million deep", { try $0.editManifest { $0 = try Forger.replace($0, "[12]", with: nested) } }),
     (
       "a shard above the folder",
       { try $0.editManifest { $0 = try Forger.replace($0, "shards/w00000.esp", with: "shards/..") } }
