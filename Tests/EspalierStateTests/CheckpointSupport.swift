@@ -51,7 +51,9 @@ struct SampleState {
     }
   }
 
-  func snapshot(_ parts: [(slot: Int, range: Range<Int>)], chunkBytes: Int) -> Snapshot {
+  func snapshot(
+    _ parts: [(slot: Int, range: Range<Int>)], chunkBytes: Int, element: (String) -> ElementType = { _ in .f32 }
+  ) -> Snapshot {
     // Each piece is copied to memory of its own, as a shard would be, and destroyed as soon as the snapshot is taken.
     let pieces = parts.map { part in
       let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: part.range.count)
@@ -60,7 +62,7 @@ struct SampleState {
         buffer,
         StatePiece(
           tensor: slots[part.slot].tensor, slot: slots[part.slot].name, range: part.range,
-          source: UnsafePointer(buffer.baseAddress!))
+          source: UnsafePointer(buffer.baseAddress!), element: element(slots[part.slot].name))
       )
     }
     let snapshot = Snapshot(tensors: tensors, pieces: pieces.map(\.1), chunkBytes: chunkBytes)
@@ -81,13 +83,14 @@ struct SampleState {
   @discardableResult
   func save(
     to directory: CheckpointDirectory, step: Int, writers: Int = 1, chunkBytes: Int = 1 << 20,
-    compression: Compression = .auto, retention: Retention = .all, fileSystem: FileSystem = .real
+    compression: Compression = .auto, retention: Retention = .all, fileSystem: FileSystem = .real,
+    element: (String) -> ElementType = { _ in .f32 }
   ) throws -> CommittedCheckpoint {
     let prepared = try directory.prepare(.random())
     let plan = plan(prepared.saveID, step: step, ranks: writers)
     let summaries = try parts(writers: writers).enumerated().map { rank, parts in
       try ShardWriter.write(
-        snapshot(parts, chunkBytes: chunkBytes), to: prepared.path, rank: rank, world: plan.world,
+        snapshot(parts, chunkBytes: chunkBytes, element: element), to: prepared.path, rank: rank, world: plan.world,
         saveID: prepared.saveID, compression: compression, fileSystem: fileSystem)
     }
     return try directory.commit(plan, summaries: summaries, retention: retention)

@@ -17,8 +17,13 @@ package struct FileSystem: Sendable {
   package static let real = FileSystem()
 
   private let gate: Gate?
+  private let syncs: Bool
 
-  package init(gate: Gate? = nil) { self.gate = gate }
+  /// - Parameter syncs: false leaves out every wait for stable storage. For measuring what they cost, and for nothing else.
+  package init(gate: Gate? = nil, syncs: Bool = true) {
+    self.gate = gate
+    self.syncs = syncs
+  }
 
   // MARK: Opening
 
@@ -44,6 +49,17 @@ package struct FileSystem: Sendable {
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw CheckpointError(
         .notRegularFile, file: path, reason: "it is not a regular file", remedy: CheckpointError.damagedRemedy)
+    }
+    return (file, Int(status.st_size))
+  }
+
+  /// A regular file that the user named, and its length; symbolic links on the way are followed.
+  func openFile(named path: String) throws -> (file: OpenFile, length: Int) {
+    let file = try open(.open, path) { Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) }
+    var status = stat()
+    try check(.status, path) { fstat(file.descriptor, &status) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw CheckpointError(.notRegularFile, file: path, reason: "it is not a regular file", remedy: "name a file")
     }
     return (file, Int(status.st_size))
   }
@@ -106,7 +122,18 @@ package struct FileSystem: Sendable {
 
   /// Returns when the file or folder is on stable storage. Nothing can be lost by closing it afterwards.
   func sync(_ file: OpenFile) throws {
+    guard syncs else { return }
     try check(.sync, file.path) { ProgressCounter.duringFileOperation { fsync(file.descriptor) } }
+  }
+
+  /// Returns when all of the file system that holds `path` is on stable storage, whoever wrote it.
+  package func syncAll(_ path: String) throws {
+    let folder = try openDirectory(path)
+    guard let syncFileSystem else {
+      Glibc.sync()
+      return
+    }
+    try check(.sync, path) { syncFileSystem(folder.descriptor) }
   }
 
   func syncDirectory(_ path: String) throws { try sync(openDirectory(path)) }
@@ -301,6 +328,10 @@ private let renameNoReplace:
       unsafeBitCast(
         $0, to: (@convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32).self)
     }
+
+/// `syncfs`, likewise.
+private let syncFileSystem: (@convention(c) (Int32) -> Int32)? =
+  dlsym(nil, "syncfs").map { unsafeBitCast($0, to: (@convention(c) (Int32) -> Int32).self) }
 
 /// An open file or folder; closed with its last reference.
 final class OpenFile: Sendable {

@@ -53,6 +53,8 @@ package struct Manifest: Sendable, Equatable {
     package let name: String
     /// Of the whole slot.
     package let digest: Digest
+    /// How its elements are stored.
+    package let element: ElementType
     /// In the order of their elements, tiling the tensor.
     package let pieces: [Piece]
   }
@@ -139,24 +141,26 @@ extension Manifest {
     rawBytes = ordered.reduce(linked?.rawBytes ?? 0) { $0 + $1.rawBytes }
     storedBytes = ordered.reduce(linked?.storedBytes ?? 0) { $0 + $1.storedBytes }
 
-    var found: [[String: (digest: Digest, pieces: [Piece])]] = Array(repeating: [:], count: plan.tensors.count)
+    var found: [[String: (digest: Digest, element: ElementType?, pieces: [Piece])]] = Array(
+      repeating: [:], count: plan.tensors.count)
     for (tensor, names) in plan.slots.enumerated() {
-      for name in names { found[tensor][name] = (.zero, []) }
+      for name in names { found[tensor][name] = (.zero, nil, []) }
     }
     for (shard, summary) in ordered.enumerated() {
       for (number, piece) in summary.pieces.enumerated() {
         guard found.indices.contains(piece.tensor), piece.lower < piece.upper,
-          found[piece.tensor][piece.slot] != nil
+          let slot = found[piece.tensor][piece.slot], slot.element ?? piece.element == piece.element
         else {
           throw CheckpointError(
             .unknownSlot, file: file,
             tensor: found.indices.contains(piece.tensor) ? plan.tensors[piece.tensor].name : nil,
-            reason:
-              "rank \(summary.rank) wrote slot '\(piece.slot)' of tensor \(piece.tensor), which is not in the plan",
+            reason: "rank \(summary.rank) wrote slot '\(piece.slot)' of tensor \(piece.tensor), "
+              + "which is not in the plan, or \(piece.element) unlike others",
             remedy: "report this as a bug")
         }
-        found[piece.tensor][piece.slot, default: (.zero, [])].digest += piece.digest
-        found[piece.tensor][piece.slot, default: (.zero, [])].pieces.append(
+        found[piece.tensor][piece.slot]?.digest += piece.digest
+        found[piece.tensor][piece.slot]?.element = piece.element
+        found[piece.tensor][piece.slot]?.pieces.append(
           Piece(shard: shard, piece: number, range: piece.lower..<piece.upper))
       }
     }
@@ -170,8 +174,10 @@ extension Manifest {
       Tensor(
         record: record,
         slots: slots.0.map { name in
-          let (digest, pieces) = slots.1[name] ?? (.zero, [])
-          return Slot(name: name, digest: digest, pieces: pieces.sorted { $0.range.lowerBound < $1.range.lowerBound })
+          let (digest, element, pieces) = slots.1[name] ?? (.zero, nil, [])
+          return Slot(
+            name: name, digest: digest, element: element ?? .f32,
+            pieces: pieces.sorted { $0.range.lowerBound < $1.range.lowerBound })
         })
     }
     try check(file: file)

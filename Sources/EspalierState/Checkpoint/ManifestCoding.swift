@@ -140,18 +140,20 @@ extension Manifest.Tensor {
 
 extension Manifest.Slot {
   fileprivate var json: StrictJSON {
-    .object([
-      .init("name", .string(name)), .init("digest", .string(digest.description)),
-      .init(
-        "pieces",
-        .array(
-          pieces.map { piece in
-            .array([
-              .integer(piece.shard), .integer(piece.piece), .integer(piece.range.lowerBound),
-              .integer(piece.range.upperBound),
-            ])
-          })),
-    ])
+    let type: [StrictJSON.Member] = element == .f32 ? [] : [.init("dtype", .string(element.rawValue))]
+    return .object(
+      type + [
+        .init("name", .string(name)), .init("digest", .string(digest.description)),
+        .init(
+          "pieces",
+          .array(
+            pieces.map { piece in
+              .array([
+                .integer(piece.shard), .integer(piece.piece), .integer(piece.range.lowerBound),
+                .integer(piece.range.upperBound),
+              ])
+            })),
+      ])
   }
 
   fileprivate init(_ fields: ManifestFields, shardCount: Int) throws {
@@ -160,6 +162,10 @@ extension Manifest.Slot {
       throw fields.invalid("digest", "32 hexadecimal digits")
     }
     self.digest = digest
+    // Stored as the tensor is computed with, unless it says otherwise.
+    let type = fields.value["dtype"] == nil ? ElementType.f32.rawValue : try fields.string("dtype")
+    guard let element = ElementType(rawValue: type) else { throw fields.invalid("dtype", "f32 or bf16") }
+    self.element = element
     guard let list = try fields.member("pieces").elements else { throw fields.invalid("pieces", "a list") }
     pieces = try list.map { item in
       let numbers = item.elements?.compactMap(\.integer) ?? []

@@ -10,6 +10,7 @@ package struct ShardSummary: Codable, Sendable, Equatable {
     /// In elements of the whole tensor.
     package let lower: Int
     package let upper: Int
+    package let element: ElementType
     /// Of these elements at these indices.
     package let digest: Digest
   }
@@ -70,17 +71,18 @@ package enum ShardWriter {
     var body = ShardBody(output: output, fileSystem: fileSystem)
     try body.append(ShardHeader(saveID: saveID, rank: UInt32(rank), ranks: UInt32(world.ranks)).encoded)
 
-    let encoder = ChunkEncoder(chunkBytes: snapshot.chunkElements * 4, compression: compression)
+    let encoder = ChunkEncoder(chunkBytes: snapshot.chunkBytes, compression: compression)
     for (number, piece) in snapshot.pieces.enumerated() {
-      let elements = UnsafeRawBufferPointer(snapshot.elements(piece))
+      let elements = snapshot.bytes(piece)
       body.begin(piece)
-      for (ordinal, start) in stride(from: 0, to: elements.count, by: snapshot.chunkElements * 4).enumerated() {
-        let end = min(start + snapshot.chunkElements * 4, elements.count)
+      for (ordinal, start) in stride(from: 0, to: elements.count, by: snapshot.chunkBytes).enumerated() {
+        let end = min(start + snapshot.chunkBytes, elements.count)
         let checksum = snapshot.checksums[piece.firstChunk + ordinal]
         ProgressCounter.tick()
         do {
           let (record, stored) = try encoder.encode(
-            elements.slice(start..<end), checksum: checksum, tensor: piece.tensor, piece: number, ordinal: ordinal)
+            elements.slice(start..<end), of: piece.element, checksum: checksum, tensor: piece.tensor, piece: number,
+            ordinal: ordinal)
           try body.append(record, storedLength: stored, rawLength: end - start, checksum: checksum)
         } catch let error as CheckpointError {
           throw error.naming("\(snapshot.tensors[piece.tensor].name)/\(piece.slot)")
@@ -95,9 +97,7 @@ package enum ShardWriter {
       ProgressCounter.tick()
       return ShardSummary.Piece(
         tensor: piece.tensor, slot: piece.slot, lower: piece.range.lowerBound, upper: piece.range.upperBound,
-        digest: Digest(
-          parameter: snapshot.tensors[piece.tensor].name, slot: piece.slot, firstIndex: piece.range.lowerBound,
-          elements: snapshot.elements(piece)))
+        element: piece.element, digest: snapshot.digest(piece))
     }
     return ShardSummary(
       file: name, rank: rank, host: host, bytes: Int(footer.fileLength), chunks: Int(footer.chunkCount),
@@ -150,7 +150,7 @@ private struct ShardBody {
     pieces.append(UInt32(piece.tensor))
     pieces.append(UInt32(pieceCount))
     pieces.append(UInt32(slot))
-    pieces.append(UInt32(0))
+    pieces.append(piece.element.code)
     pieces.append(UInt64(piece.range.lowerBound))
     pieces.append(UInt64(piece.range.upperBound))
     pieces.append(UInt64(firstChunk))
