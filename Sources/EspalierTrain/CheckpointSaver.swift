@@ -104,7 +104,7 @@ package final class CheckpointSaver {
     let frozenSnapshot = hasFrozen && !prepared.linksFrozen ? store.snapshot(frozen: true) : nil
     let linked = prepared.linksFrozen && communicator.rank == 0 ? frozen : nil
     let result = Monitor<Result<[ShardSummary], any Error>?>(nil)
-    let (rank, path, compression, directory) = (communicator.rank, prepared.path, compression, directory)
+    let (rank, path, compression, checkpoints) = (communicator.rank, prepared.path, compression, directory)
     let thread = DedicatedThread(named: "writer \(rank)", stackBytes: 1 << 20) {
       func write(_ snapshot: Snapshot, isFrozen: Bool) throws -> ShardSummary {
         try ShardWriter.write(
@@ -113,7 +113,7 @@ package final class CheckpointSaver {
       let written = Result {
         var shards = [try write(snapshot, isFrozen: false)]
         if let frozenSnapshot, frozenSnapshot.byteCount > 0 { shards.append(try write(frozenSnapshot, isFrozen: true)) }
-        if let linked { try directory.link(linked, into: path) }
+        if let linked { try checkpoints.link(linked, into: path) }
         return shards
       }
       result.update { $0 = written }
