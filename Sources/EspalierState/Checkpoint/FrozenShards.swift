@@ -26,7 +26,8 @@ package struct FrozenShards: Sendable {
           places[piece.shard].map { Manifest.Piece(shard: $0, piece: piece.piece, range: piece.range) }
         }
         guard pieces.count == slot.pieces.count else { return nil }
-        slots[number] = Manifest.Slot(name: slot.name, digest: slot.digest, pieces: pieces)
+        slots[number] = Manifest.Slot(
+          name: slot.name, digest: slot.digest, element: slot.element, pieces: pieces)
         tensors[number] = tensor.record
       }
     }

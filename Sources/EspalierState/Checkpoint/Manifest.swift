@@ -166,7 +166,7 @@ extension Manifest {
     }
     for (tensor, slot) in linked?.slots ?? [:] where found.indices.contains(tensor) {
       found[tensor][slot.name] = (
-        slot.digest,
+        slot.digest, slot.element,
         slot.pieces.map { Piece(shard: ordered.count + $0.shard, piece: $0.piece, range: $0.range) }
       )
     }
