@@ -387,8 +387,8 @@ enum CommandLineHelpText {
                               floats in the state. (default: 8388608)
       --repeats <repeats>     Counted rounds; the medians count. (default: 5)
       --directory <folder>    Where to write; nothing is left behind. (default: .)
-      --sync <sync>           What a save waits for: none, files (as in training) or
-                              all of the file system. (values: none, files, all;
+      --sync <sync>           What a save waits for: none, files (as in training)
+                              or all of the file system. (values: none, files, all;
                               default: files)
       --whole                 Leaves out the operations on their own.
       --json                  Print JSON.
