@@ -60,7 +60,10 @@ struct RootCommand: ParsableCommand {
         ]),
       CommandGroup(name: "Run", subcommands: [RunsCommand.self, StatusCommand.self, CompareCommand.self]),
       CommandGroup(
-        name: "Checkpoint", subcommands: [InspectCommand.self, VerifyCommand.self, DigestCommand.self]),
+        name: "Checkpoint",
+        subcommands: [
+          InspectCommand.self, VerifyCommand.self, DigestCommand.self, ExportCommand.self, ImportCommand.self,
+        ]),
       CommandGroup(name: "Machine", subcommands: [BenchCommand.self]),
     ])
 }

@@ -32,6 +32,17 @@ package struct TrainingState: Codable, Sendable {
     self.lineage = lineage
   }
 
+  /// The state of weights that another program has written, for a run of this recipe.
+  package init(imported file: String, for run: ResolvedRun) throws {
+    self.init(
+      settings: try run.settings.canonicalJSON(), dataHash: hexadecimal(run.data.contentHash),
+      lineage: [
+        LineageEntry(
+          event: .imported, step: 0, ranks: 1, stage: 0, transport: "import", kernels: KernelLevel.description,
+          changes: ["weights from \(file)"])
+      ])
+  }
+
   /// Steps done.
   package var step: Int { cursor.completed }
 
@@ -53,7 +64,7 @@ package struct TrainingState: Codable, Sendable {
 
 /// One event in the history of a run.
 package struct LineageEntry: Codable, Sendable, Hashable {
-  package enum Event: String, Codable, Sendable { case start, resume }
+  package enum Event: String, Codable, Sendable { case start, resume, imported = "import" }
 
   package let event: Event
   /// Steps done before it.
