@@ -1,6 +1,7 @@
 import EspalierMethods
 import EspalierNN
 import EspalierState
+import EspalierTensor
 import EspalierTesting
 import EspalierTrain
 import Foundation
