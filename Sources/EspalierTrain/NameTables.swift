@@ -1,6 +1,6 @@
 package import EspalierMethods
 package import EspalierNN
-package import EspalierState
+import EspalierState
 
 extension Catalogue {
   /// The tables that a model of the catalogue has, as its options decide.
