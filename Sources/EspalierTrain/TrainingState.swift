@@ -18,6 +18,8 @@ package struct TrainingState: Codable, Sendable {
   /// Of the data, in hexadecimal.
   package var dataHash: String
   package var lineage: [LineageEntry]
+  /// What decides how long the checkpoint stays.
+  package var marks: CheckpointMarks?
 
   /// The state of a run that begins.
   package init(settings: String, dataHash: String, lineage: [LineageEntry]) {
