@@ -1,6 +1,7 @@
 import EspalierComm
 import EspalierMethods
 import EspalierState
+import EspalierNN
 import EspalierTesting
 import EspalierTrain
 import Foundation
