@@ -1,7 +1,7 @@
 import EspalierComm
 import EspalierMethods
-import EspalierState
 import EspalierNN
+import EspalierState
 import EspalierTesting
 import EspalierTrain
 import Foundation
