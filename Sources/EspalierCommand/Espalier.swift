@@ -60,7 +60,11 @@ struct RootCommand: ParsableCommand {
         ]),
       CommandGroup(name: "Run", subcommands: [RunsCommand.self, StatusCommand.self, CompareCommand.self]),
       CommandGroup(
-        name: "Checkpoint", subcommands: [InspectCommand.self, VerifyCommand.self, DigestCommand.self]),
+        name: "Checkpoint",
+        subcommands: [
+          InspectCommand.self, VerifyCommand.self, DigestCommand.self, DiffCommand.self, LogCommand.self,
+          ReshardCommand.self, RepairCommand.self, RecoverCommand.self,
+        ]),
       CommandGroup(name: "Machine", subcommands: [BenchCommand.self]),
     ])
 }

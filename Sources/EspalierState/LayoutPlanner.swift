@@ -19,36 +19,60 @@ public enum LayoutPlanner {
   public static func plan(_ blueprint: Blueprint, ranks: Int, granularity: Granularity = .element) -> Layout {
     require(ranks > 0, "a layout needs at least one rank, got \(ranks)")
     let runs = blueprint.segments.map { segment in
-      var offsets: [Int] = [], cuts = [0]
-      var length = 0
-      for parameter in blueprint.parameters(of: segment) {
-        offsets.append(length)
-        if length > 0 { cuts.append(length) }
-        if granularity == .element {
-          cuts += stride(from: length + Layout.chunk, to: length + parameter.count, by: Layout.chunk)
-        }
-        length = (length + parameter.count + alignment - 1) / alignment * alignment
-      }
-      cuts.append(length)
-      return Layout.Run(length: length, offsets: offsets, boundaries: boundaries(length, ranks, cuts))
+      run(of: blueprint.parameters(of: segment).map(\.count), ranks: ranks, granularity: granularity)
     }
     return Layout(rankCount: ranks, runs: runs)
   }
 
+  /// The run of one segment, from the numbers of elements of its parameters: no more of the model is needed.
+  static func run(of counts: [Int], ranks: Int, granularity: Granularity) -> Layout.Run {
+    var offsets: [Int] = []
+    var length = 0
+    for count in counts {
+      offsets.append(length)
+      length = (length + count + alignment - 1) / alignment * alignment
+    }
+    let cuts = AllowedCuts(offsets: offsets, counts: counts, length: length, granularity: granularity)
+    return Layout.Run(length: length, offsets: offsets, boundaries: boundaries(length, ranks, cuts))
+  }
+
   /// The boundaries nearest to an even cut among the allowed ones, ascending; of two equally near the lower one.
-  private static func boundaries(_ length: Int, _ ranks: Int, _ cuts: [Int]) -> [Int] {
+  private static func boundaries(_ length: Int, _ ranks: Int, _ cuts: AllowedCuts) -> [Int] {
     var boundaries = [0]
     for rank in 1..<max(ranks, 1) {
       let ideal = Double(length) * Double(rank) / Double(ranks)
-      var low = 0, high = cuts.count - 1
-      while low < high {  // first cut ≥ ideal
-        let middle = (low + high) / 2
-        if Double(cuts[middle]) < ideal { low = middle + 1 } else { high = middle }
-      }
-      let above = cuts[low], below = cuts[max(low - 1, 0)]
+      let (below, above) = cuts.around(ideal)
       let nearest = ideal - Double(below) <= Double(above) - ideal ? below : above
       boundaries.append(max(nearest, boundaries[boundaries.count - 1]))
     }
     return boundaries + [length]
+  }
+}
+
+/// Where a run may be cut: its ends, the starts of parameters, and chunk edges inside parameters. Found by arithmetic and not
+/// listed, since the shapes may come from a file that lies.
+private struct AllowedCuts {
+  let offsets: [Int]
+  let counts: [Int]
+  let length: Int
+  let granularity: Granularity
+
+  /// The last cut before a place and the first at or after it; of the place 0 both are 0.
+  func around(_ place: Double) -> (below: Int, above: Int) {
+    // The last parameter that starts before the place.
+    var low = 0, high = offsets.count
+    while low < high {
+      let middle = (low + high) / 2
+      if Double(offsets[middle]) < place { low = middle + 1 } else { high = middle }
+    }
+    guard low > 0 else { return (0, offsets.first ?? 0) }
+    let start = offsets[low - 1]
+    let next = low < offsets.count ? offsets[low] : length
+    guard granularity == .element, counts[low - 1] > 0 else { return (start, next) }
+    let last = (counts[low - 1] - 1) / Layout.chunk
+    let edge = Int(((place - Double(start)) / Double(Layout.chunk)).rounded(.up))
+    return (
+      start + min(edge - 1, last) * Layout.chunk, edge <= last ? start + edge * Layout.chunk : next
+    )
   }
 }

@@ -14,6 +14,11 @@ extension Store {
     blueprint.parameters.indices.map { parameter in slots.filter { has($0, parameter) }.map(\.name) }
   }
 
+  /// How tensors are cut together.
+  package var segmentRecord: SegmentRecord {
+    SegmentRecord(granularity: granularity, segments: blueprint.segments.map { Array($0.parameters) })
+  }
+
   /// A private copy of what this rank owns.
   package func snapshot() -> Snapshot {
     let pieces = ownPieces.flatMap { piece in

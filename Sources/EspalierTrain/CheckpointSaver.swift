@@ -29,26 +29,34 @@ package final class CheckpointSaver {
     var waited: Double
     let result: Monitor<Result<ShardSummary, any Error>?>
     let thread: DedicatedThread
+    let folder: String
+    /// Rank 0 combines the shards when all are written; the others wait for it as for a shard.
+    var parity: Monitor<Result<ParityRecord, any Error>?>?
+    var parityBegan = false
   }
 
   private let communicator: Communicator
   private let directory: CheckpointDirectory
   private let retention: Retention
   private let compression: Compression
+  private let writesParity: Bool
   private var running: Running?
 
   package init(
-    _ communicator: Communicator, directory: CheckpointDirectory, retention: Retention, compression: Compression
+    _ communicator: Communicator, directory: CheckpointDirectory, retention: Retention, compression: Compression,
+    writesParity: Bool = false
   ) {
     self.communicator = communicator
     self.directory = directory
     self.retention = retention
     self.compression = compression
+    self.writesParity = writesParity
   }
 
   /// How far this rank is, for the step's exchange.
   package var note: RankNote.Save {
     guard let running else { return .none }
+    if let parity = running.parity, parity.read({ $0 == nil }) { return .writing }
     return switch running.result.read({ $0 }) {
     case nil: .writing
     case .success: .written
@@ -79,19 +87,21 @@ package final class CheckpointSaver {
     let saveID = prepared.saveID
     let plan = CheckpointPlan(
       saveID: saveID, step: state.step, tensors: store.tensorRecords, slots: store.slotNames,
-      state: try state.encoded(), world: world)
+      state: try state.encoded(), world: world, segments: store.segmentRecord)
     let snapshot = store.snapshot()
     let result = Monitor<Result<ShardSummary, any Error>?>(nil)
     let (rank, path, compression) = (communicator.rank, prepared.path, compression)
     let thread = DedicatedThread(named: "writer \(rank)", stackBytes: 1 << 20) {
       let written = Result {
         try ShardWriter.write(
-          snapshot, to: path, rank: rank, world: world, saveID: saveID, compression: compression)
+          snapshot, to: path, rank: rank, world: world, saveID: saveID, compression: compression,
+          plan: plan)
       }
       result.update { $0 = written }
     }
     running = Running(
-      plan: plan, started: started, waited: Self.seconds(since: started), result: result, thread: thread)
+      plan: plan, started: started, waited: Self.seconds(since: started), result: result, thread: thread,
+      folder: path)
     return before
   }
 
@@ -99,7 +109,33 @@ package final class CheckpointSaver {
   /// - Parameter notes: of all ranks, from the step's exchange.
   package func advance(_ notes: [RankNote]) throws -> Outcome? {
     guard running != nil, notes.allSatisfy({ $0.save == .written || $0.save == .failed }) else { return nil }
+    if writesParity, running?.parityBegan == false, notes.allSatisfy({ $0.save == .written }) {
+      running?.parityBegan = true
+      if communicator.rank == 0 { beginParity() }
+      return nil
+    }
     return try finish()
+  }
+
+  /// Combines the shards on a thread of its own, now that all ranks have written theirs.
+  private func beginParity() {
+    guard let folder = running?.folder else { return }
+    let ranks = communicator.size
+    let result = Monitor<Result<ParityRecord, any Error>?>(nil)
+    running?.parity = result
+    _ = DedicatedThread(named: "parity", stackBytes: 1 << 20) {
+      let written = Result { try ParityWriter.write(to: folder, ranks: ranks) }
+      result.update { $0 = written }
+    }
+  }
+
+  /// The parity of a save all of whose shards are written; waits for it, or makes it now.
+  private func parity(of running: Running) throws -> ParityRecord? {
+    guard writesParity else { return nil }
+    guard let begun = running.parity else {
+      return try ParityWriter.write(to: running.folder, ranks: communicator.size)
+    }
+    return try begun.wait { $0 }?.get()
   }
 
   /// Waits for the save under way and commits it. Collective.
@@ -128,7 +164,8 @@ package final class CheckpointSaver {
     var path = "", notes: [String] = []
     if failure.isEmpty {
       do {
-        let committed = try directory.commit(running.plan, summaries: summaries, retention: retention)
+        let committed = try directory.commit(
+          running.plan, summaries: summaries, parity: parity(of: running), retention: retention)
         path = committed.path
         notes = committed.notes.map { "\($0)" }
       } catch { failure = "\(error)" }

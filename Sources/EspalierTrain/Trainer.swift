@@ -65,7 +65,8 @@ package final class Trainer {
       transport: options.transport)
     saver = CheckpointSaver(
       communicator, directory: CheckpointDirectory(run: options.runDirectory),
-      retention: .last(run.settings.save.keep), compression: run.settings.save.compression.forShards)
+      retention: .last(run.settings.save.keep), compression: run.settings.save.compression.forShards,
+      writesParity: run.settings.save.parity)
     step = TrainingStep(session, clip: run.settings.clip, seed: run.settings.seed)
     report = try RunReport(run, communicator, options, start)
     if options.traceSteps > 0 {

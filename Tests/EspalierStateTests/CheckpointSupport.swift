@@ -81,16 +81,18 @@ struct SampleState {
   @discardableResult
   func save(
     to directory: CheckpointDirectory, step: Int, writers: Int = 1, chunkBytes: Int = 1 << 20,
-    compression: Compression = .auto, retention: Retention = .all, fileSystem: FileSystem = .real
+    compression: Compression = .auto, parity: Bool = false, retention: Retention = .all, fileSystem: FileSystem = .real
   ) throws -> CommittedCheckpoint {
     let prepared = try directory.prepare(.random())
     let plan = plan(prepared.saveID, step: step, ranks: writers)
     let summaries = try parts(writers: writers).enumerated().map { rank, parts in
       try ShardWriter.write(
         snapshot(parts, chunkBytes: chunkBytes), to: prepared.path, rank: rank, world: plan.world,
-        saveID: prepared.saveID, compression: compression, fileSystem: fileSystem)
+        saveID: prepared.saveID, compression: compression, plan: plan, fileSystem: fileSystem)
     }
-    return try directory.commit(plan, summaries: summaries, retention: retention)
+    let record =
+      parity ? try ParityWriter.write(to: prepared.path, ranks: writers, fileSystem: fileSystem) : nil
+    return try directory.commit(plan, summaries: summaries, parity: record, retention: retention)
   }
 
   /// Where a checkpoint differs from this state; nil if nowhere.

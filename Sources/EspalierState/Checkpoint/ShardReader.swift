@@ -22,13 +22,21 @@ struct ShardReader: Sendable {
   let directory: OpenFile
   let fileSystem: FileSystem
   let header: ShardHeader
+  /// Of the file.
+  let length: Int
+  let indexChecksum: Checksum
   let pieces: [Piece]
   let chunks: [Chunk]
+  /// The document of `ShardDescription`.
+  let description: [UInt8]
 
   /// Reads header, footer and index; every length in them is checked against the file before it is used.
-  /// - Parameter name: inside `directory`, already matched against the pattern of names.
+  /// - Parameters:
+  ///   - name: inside `directory`, already matched against the pattern of names.
+  ///   - shard: what the manifest says of the file; nil where there is no manifest.
+  ///   - saveID: that of the manifest.
   init(
-    name: String, in directory: OpenFile, expecting shard: Manifest.Shard, saveID: SaveID, fileSystem: FileSystem
+    name: String, in directory: OpenFile, expecting shard: Manifest.Shard?, saveID: SaveID?, fileSystem: FileSystem
   ) throws {
     self.name = name
     self.directory = directory
@@ -36,7 +44,8 @@ struct ShardReader: Sendable {
     let path = directory.path + "/" + name
     self.path = path
     let (file, length) = try fileSystem.openFile(name, in: directory)
-    guard length == shard.bytes else {
+    self.length = length
+    if let shard, length != shard.bytes {
       let kind: CheckpointError.Kind = length < shard.bytes ? .truncated : .wrongLength
       throw CheckpointError.damaged(kind, file: path, "it has \(length) bytes instead of \(shard.bytes)")
     }
@@ -52,7 +61,7 @@ struct ShardReader: Sendable {
       }
     }
     header = try bytes(0..<ShardFormat.headerBytes).withUnsafeBytes { try ShardHeader(decoding: $0, file: path) }
-    guard header.saveID == saveID, Int(header.rank) == shard.rank else {
+    if let shard, let saveID, header.saveID != saveID || Int(header.rank) != shard.rank {
       throw CheckpointError.damaged(
         .wrongSave, file: path, "it is shard \(header.rank) of save \(header.saveID), not \(shard.rank) of \(saveID)")
     }
@@ -66,18 +75,19 @@ struct ShardReader: Sendable {
     else {
       throw CheckpointError.damaged(.invalidFooter, file: path, "the lengths in its footer do not fit the file")
     }
-    guard footer.indexChecksum == shard.indexChecksum else {
+    if let shard, footer.indexChecksum != shard.indexChecksum {
       throw CheckpointError.damaged(.checksumMismatch, file: path, "its index is not the one that the manifest lists")
     }
     let index = try bytes(Int(footer.indexOffset)..<end)
     guard Checksum(of: index) == footer.indexChecksum else {
       throw CheckpointError.damaged(.checksumMismatch, file: path, "the checksum of its index does not match")
     }
-    guard footer.chunkCount == UInt64(shard.chunks) else {
+    indexChecksum = footer.indexChecksum
+    if let shard, footer.chunkCount != UInt64(shard.chunks) {
       throw CheckpointError.damaged(
         .invalidFooter, file: path, "it has \(footer.chunkCount) chunks instead of \(shard.chunks)")
     }
-    (pieces, chunks) = try index.withUnsafeBytes {
+    (pieces, chunks, description) = try index.withUnsafeBytes {
       try Self.parse($0, chunkCount: footer.chunkCount, end: Int(footer.indexOffset), file: path)
     }
   }
@@ -85,7 +95,7 @@ struct ShardReader: Sendable {
   /// - Parameter end: where the chunks must end in the file.
   private static func parse(
     _ index: UnsafeRawBufferPointer, chunkCount: UInt64, end: Int, file: String
-  ) throws -> ([Piece], [Chunk]) {
+  ) throws -> ([Piece], [Chunk], [UInt8]) {
     func invalid(_ reason: String) -> CheckpointError { .damaged(.invalidIndex, file: file, "in its index \(reason)") }
     let pieceCount = Int(index.number(at: 8, as: UInt32.self))
     let slotCount = Int(index.number(at: 12, as: UInt32.self))
@@ -107,8 +117,14 @@ struct ShardReader: Sendable {
       slots.append(slot)
       position += 4 + length
     }
+    guard position + 4 <= index.count else { throw invalid("the description is missing") }
+    let described = Int(index.number(at: position, as: UInt32.self))
+    position += 4
+    guard described <= index.count - position else { throw invalid("the description is cut off") }
+    let description = Array(index.slice(position..<position + described))
+    position += described
     guard ShardFormat.padded(position) == index.count, index[position...].allSatisfy({ $0 == 0 }) else {
-      throw invalid("something follows the names of slots")
+      throw invalid("something follows the description")
     }
 
     // Chunks lie one behind the other with nothing between them.
@@ -153,7 +169,7 @@ struct ShardReader: Sendable {
           chunks: first..<chunks.count))
     }
     guard chunks.count == Int(chunkCount), offset == end else { throw invalid("the chunks do not fill the file") }
-    return (pieces, chunks)
+    return (pieces, chunks, description)
   }
 
   /// Opens the file for the reading of chunks.

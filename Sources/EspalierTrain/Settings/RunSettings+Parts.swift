@@ -32,6 +32,7 @@ public struct SaveSettings: CheckedSettings {
   public var keep = 3
   public var compression = Compression.auto
   public var onFailure = OnFailure.warn
+  public var parity = false
 
   public init() {}
 
@@ -44,6 +45,10 @@ public struct SaveSettings: CheckedSettings {
       "How hard shards are compressed; auto leaves chunks that do not shrink as they are."),
     SettingField(
       "onFailure", unit: "warn | stop", "What a failed save does; the checkpoint before it stays either way."),
+    SettingField(
+      "parity", unit: "true | false",
+      "Also writes the XOR of all shards, from which espalier repair rebuilds any one; costs as much as the longest shard."
+    ),
   ]
 
   public static let limits: [String: SettingLimit] = ["every": .notNegative, "keep": .positive]
