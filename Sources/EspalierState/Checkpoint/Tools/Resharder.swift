@@ -15,11 +15,16 @@ package struct Resharder: Sendable {
     package var recodedBytes = 0
     package var storedBytes = 0
 
+    package init() {}
+
     package static func + (a: Counts, b: Counts) -> Counts {
-      Counts(
-        copiedChunks: a.copiedChunks + b.copiedChunks, recodedChunks: a.recodedChunks + b.recodedChunks,
-        copiedBytes: a.copiedBytes + b.copiedBytes, recodedBytes: a.recodedBytes + b.recodedBytes,
-        storedBytes: a.storedBytes + b.storedBytes)
+      var sum = a
+      sum.copiedChunks += b.copiedChunks
+      sum.recodedChunks += b.recodedChunks
+      sum.copiedBytes += b.copiedBytes
+      sum.recodedBytes += b.recodedBytes
+      sum.storedBytes += b.storedBytes
+      return sum
     }
   }
 
