@@ -11,6 +11,16 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
+/// Inputs made by libFuzzer for the readers; only when asked for, since it links with a sanitizer alone (Tests/Fuzzing).
+let fuzzing: [Target] =
+  Context.environment["ESPALIER_FUZZING"] == nil
+  ? []
+  : [
+    .executableTarget(
+      name: "espalier-fuzzing", dependencies: ["EspalierState"], path: "Tests/Fuzzing",
+      exclude: ["README.md", "Corpus", "run"], swiftSettings: swift)
+  ]
+
 let package = Package(
   name: "espalier",
   products: [
@@ -64,12 +74,14 @@ let package = Package(
       name: "EspalierCommTests", dependencies: ["EspalierComm", "CMPI", "EspalierTesting", "espalier-conformance"],
       swiftSettings: swift),
     .testTarget(name: "EspalierNNTests", dependencies: ["EspalierNN", "EspalierTesting"], swiftSettings: swift),
-    .testTarget(name: "EspalierStateTests", dependencies: ["EspalierState", "EspalierTesting"], swiftSettings: swift),
+    .testTarget(
+      name: "EspalierStateTests", dependencies: ["EspalierState", "EspalierTesting", "espalier"],
+      resources: [.copy("Goldens")], swiftSettings: swift),
     .testTarget(
       name: "EspalierMethodsTests", dependencies: ["EspalierMethods", "EspalierTesting"],
       resources: [.copy("Goldens")], swiftSettings: swift),
     .testTarget(name: "EspalierTrainTests", dependencies: ["EspalierTrain", "EspalierTesting"], swiftSettings: swift),
     .testTarget(
       name: "EndToEndTests", dependencies: ["EspalierCommand", "EspalierTesting", "espalier"], swiftSettings: swift),
-  ],
+  ] + fuzzing,
   swiftLanguageModes: [.v6])

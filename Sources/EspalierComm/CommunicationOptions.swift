@@ -35,6 +35,8 @@ public struct CommunicationOptions: Sendable {
   /// Called by `World.mpi` on the rank whose body threw, before the job is aborted: prints the error and returns the exit code (not 0).
   /// Without it the error goes to standard error and the code is 1.
   public var onFailure: (@Sendable (any Error) -> Int32)?
+  /// Seconds for which a neighbour's death is left to a watchdog, whose verdict says more, before a collective fails over it.
+  package var deathGraceSeconds = 0.0
   /// Who is told of every collective.
   package var observers: CollectiveObservers?
   /// Whether slabs may lie in shared memory.

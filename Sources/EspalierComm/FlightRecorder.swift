@@ -70,9 +70,11 @@ package final class FlightRecorder: CollectiveObserver, @unchecked Sendable {
     }
   }
 
-  /// As `change`, for what shows that the rank itself moves.
+  /// As `change`, for what shows that the rank itself moves; nothing more after a verdict, whatever its end sets free.
   private func move(_ body: (_ now: UInt64) -> Void) {
     change { now in
+      let end = UnsafeRawPointer(status).small(at: FlightLayout.Status.end)
+      guard end != RankEnd.condemned.rawValue else { return }
       body(now)
       status.put(now, at: FlightLayout.Status.notedAt)
     }

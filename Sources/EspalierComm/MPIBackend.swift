@@ -8,20 +8,23 @@ package final class MPIBackend: Backend {
   package let neighbours: [Int]
   package let hasNativeSums = true
   private let maximumCount: Int64
+  private let deathGrace: Duration
+  private var deathSeen: ContinuousClock.Instant?
 
   /// Starts MPI with MPI_THREAD_FUNNELED: the calling thread is the one that calls MPI.
   ///
-  /// - Parameter pretendedHosts: by rank; ranks with different numbers share no memory even if they could.
-  package init(maximumCount: Int, pretendedHosts: [Int]? = nil) throws {
+  /// - Parameter options: ranks on different pretended hosts share no memory even if they could.
+  package init(_ options: CommunicationOptions) throws {
     var rank: Int32 = 0
     var size: Int32 = 1
     let code = cmpi_init(&rank, &size)
     guard code == CMPI_SUCCESS else { throw Self.error(code, rank: 0, call: "MPI_Init_thread") }
     self.rank = Int(rank)
     self.size = Int(size)
-    self.maximumCount = Int64(maximumCount)
+    maximumCount = Int64(options.maximumCount)
+    deathGrace = .seconds(options.deathGraceSeconds)
     var count: Int32 = 0
-    let found = cmpi_find_neighbours(Int32(pretendedHosts?[Int(rank)] ?? 0), &count)
+    let found = cmpi_find_neighbours(Int32(options.pretendedHosts?[Int(rank)] ?? 0), &count)
     guard found == CMPI_SUCCESS else { throw Self.error(found, rank: Int(rank), call: "MPI_Comm_split_type") }
     neighbours = [Int32](unsafeUninitializedCapacity: Int(count)) { buffer, filled in
       cmpi_neighbours(buffer.baseAddress)
@@ -60,6 +63,10 @@ package final class MPIBackend: Backend {
   package func requirePresent(_ peer: Int) throws {
     let absent = Int(cmpi_absent_neighbour())
     guard absent >= 0 else { return }
+    let now = ContinuousClock.now
+    let seen = deathSeen ?? now
+    deathSeen = seen
+    guard now - seen >= deathGrace else { return }
     throw CommunicationError(
       .peerFailed, rank: rank, reason: "the process of rank \(absent) has died",
       remedy: "look for what ended it in its output and in the system's log (out of memory, a signal)")
@@ -81,8 +88,8 @@ package final class MPIBackend: Backend {
     var received: Int64 = 0
     let expected = receive?.bytes.count ?? 0
     let code = cmpi_exchange(
-      send?.bytes.baseAddress, Int64(send?.bytes.count ?? 0), Int32(send?.rank ?? 0), receive?.bytes.baseAddress,
-      Int64(expected), Int32(receive?.rank ?? 0), maximumCount, &received)
+      send?.bytes.baseAddress, Int64(send?.bytes.count ?? 0), Int32(send?.rank ?? 0), cut(send?.rank),
+      receive?.bytes.baseAddress, Int64(expected), Int32(receive?.rank ?? 0), cut(receive?.rank), &received)
     guard code != CMPI_TOO_LONG else { throw sizeError(receive, came: "more") }
     guard code == CMPI_SUCCESS else {
       var call = "MPI_Sendrecv"
@@ -91,6 +98,15 @@ package final class MPIBackend: Backend {
       throw Self.error(code, rank: rank, call: call)
     }
     guard received == Int64(expected) else { throw sizeError(receive, came: "\(received)") }
+  }
+
+  /// Bytes in one message to or from a rank.
+  ///
+  /// Beyond 64 KiB Open MPI asks over TCP whether it may send. The answer waits behind all that goes the same way, so that of two hosts that
+  /// send each other much at once one waits for the other, and a link carries half of what it could. Between hosts no message is that long.
+  private func cut(_ peer: Int?) -> Int64 {
+    guard let peer, !neighbours.contains(peer) else { return maximumCount }
+    return min(maximumCount, 60 << 10)
   }
 
   private func sizeError(_ receive: IncomingMessage?, came: String) -> CommunicationError {

@@ -105,6 +105,8 @@ final class WatchdogThread {
   private func conclude(_ finding: WatchdogJudge.Finding, at now: Double) {
     if case .gone(let culprit) = finding { awaitArrivals(besides: culprit, at: now) }
     let verdict = Verdict(finding, watchdog.witnesses(judge, at: now))
+    // First: the end of the job sets stopped ranks free, and what the others wait in must stay on record.
+    condemn(verdict.sentence)
     if watchdog.claim(verdict.text) { watchdog.options.report(verdict.text) }
     if let link = world.link {
       let culprit = verdict.ranks.first ?? 0
@@ -146,8 +148,12 @@ final class WatchdogThread {
     }
   }
 
-  private func end(_ sentence: String, culprits: [Int]) {
+  private func condemn(_ sentence: String) {
     for recorder in watchdog.recorders { recorder.end(.condemned, words: sentence) }
+  }
+
+  private func end(_ sentence: String, culprits: [Int]) {
+    condemn(sentence)
     // mpirun ends what is left of a job, stopped processes too; where nobody does, the neighbours see to it.
     if ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_SIZE"] == nil {
       for culprit in culprits where culprit != rank && world.link != nil { killNeighbour(culprit) }

@@ -53,7 +53,7 @@ public enum World {
   /// - Throws: `.worldIncomplete` if the launcher announced more ranks than MPI found: N worlds of one would each train, and overwrite each other.
   public static func mpi<R>(options: CommunicationOptions = .init(), _ body: (Communicator) throws -> R) throws -> R {
     let communicator = try Communicator(options: options) {
-      try MPIBackend(maximumCount: options.maximumCount, pretendedHosts: options.pretendedHosts)
+      try MPIBackend(options)
     }
     do {
       try requireComplete(size: communicator.size)

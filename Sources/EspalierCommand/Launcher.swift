@@ -83,8 +83,6 @@ struct Launcher {
       (try? loaded.get()).map { self.options($0, watchdog) }
       ?? CommunicationOptions(deadlineSeconds: cluster.waitDeadline)
     options.onFailure = { error in
-      // A neighbour that died is the watchdog's to name, with what everyone was doing; the verdict ends this process.
-      if watchdog != nil, (error as? CommunicationError)?.kind == .peerFinished { Thread.sleep(forTimeInterval: 3) }
       // First: the others' watchdogs would take the end of this process for a crash.
       watchdog?.fail(error)
       return FailureReport.printOnce(error)
@@ -101,6 +99,8 @@ struct Launcher {
       chunkElements: 256 * cluster.chunk, poisonsMemory: job.settings.checks.memory,
       reduction: job.settings.reduction, wire: job.settings.wire)
     options.observers = watchdog?.observers
+    // A neighbour that died is the watchdog's to name, with what everyone was doing; the verdict ends this process.
+    options.deathGraceSeconds = watchdog == nil ? 0 : 3
     return options
   }
 

@@ -58,6 +58,28 @@ public struct Blueprint: Hashable, Codable, Sendable {
   /// The number of weights.
   public var count: Int { parameters.reduce(0) { $0 + $1.count } }
 
+  /// The number of weights that are trained.
+  public var trainedCount: Int { parameters.reduce(0) { $0 + ($1.isTrainable ? $1.count : 0) } }
+
+  /// Floating-point operations that one element of a product's weight costs each time it is used: two forward, two for the
+  /// gradient of the input where anything before is trained, two for its own where it is.
+  public func operationsPerUse(of parameter: Int) -> Int {
+    if parameters[parameter].isTrainable { return 6 }
+    let segment = segments.firstIndex { $0.parameters.contains(parameter) }
+    return segment.map { sweptSegments[$0] } == false ? 2 : 4
+  }
+
+  /// For each segment whether a backward pass goes through it: not where neither it nor any before it has a weight to train.
+  ///
+  /// A resident segment is swept in any case, since a later use of its weights may lie behind one that is trained.
+  package var sweptSegments: [Bool] {
+    var isTrained = false
+    return segments.map { segment in
+      isTrained = isTrained || parameters(of: segment).contains { $0.isTrainable }
+      return isTrained || segment.isResident
+    }
+  }
+
   /// The parameters of one segment.
   public func parameters(of segment: SegmentSpec) -> ArraySlice<ParameterSpec> { parameters[segment.parameters] }
 }

@@ -19,7 +19,8 @@ public struct Scope {
   ) -> Parameter {
     builder.parameter(
       ParameterSpec(
-        name: join(name), axes: axes, initializer: initializer, tags: tags, isTrainable: isTrainable))
+        name: join(name), axes: axes, initializer: initializer, tags: tags,
+        isTrainable: isTrainable && !builder.isFrozen(join(name))))
   }
 
   /// A part of the model under its own name.
@@ -41,12 +42,15 @@ public struct Scope {
   private func join(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
 
   /// Builds a model and what it leaves behind.
-  package static func build<Made>(_ make: (Scope) throws -> Made) rethrows -> Built<Made> {
-    let builder = BlueprintBuilder()
+  /// - Parameter isFrozen: by the name of a parameter, whether it is frozen even if its model would train it.
+  package static func build<Made>(
+    freezing isFrozen: @escaping (String) -> Bool = { _ in false }, _ make: (Scope) throws -> Made
+  ) rethrows -> Built<Made> {
+    let builder = BlueprintBuilder(isFrozen)
     let made = try make(Scope(builder, path: ""))
-    return Built(
-      model: made, blueprint: Blueprint(parameters: builder.parameters.map(\.spec), segments: builder.segments),
-      parameters: builder.parameters, handles: builder.handles)
+    let blueprint = Blueprint(parameters: builder.parameters.map(\.spec), segments: builder.segments)
+    for (handle, isSwept) in zip(builder.handles, blueprint.sweptSegments) { handle.isSwept = isSwept }
+    return Built(model: made, blueprint: blueprint, parameters: builder.parameters, handles: builder.handles)
   }
 }
 
@@ -64,8 +68,11 @@ private final class BlueprintBuilder {
   var parameters: [Parameter] = []
   var segments: [SegmentSpec] = []
   var handles: [SegmentHandle] = []
+  let isFrozen: (String) -> Bool
   private var names: Set<String> = []
   private var open: (name: String, stack: String?, resident: Bool, first: Int)?
+
+  init(_ isFrozen: @escaping (String) -> Bool) { self.isFrozen = isFrozen }
 
   func parameter(_ spec: ParameterSpec) -> Parameter {
     require(open != nil, "'\(spec.name)' is made outside of every segment")

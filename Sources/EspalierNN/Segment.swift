@@ -16,6 +16,8 @@ package final class SegmentHandle {
   package weak var keeper: (any SegmentKeeper)?
   /// Whether the backward pass computes the segment again instead of keeping its activations.
   package var recomputes = false
+  /// Whether backward passes go through the segment; false where nothing is trained in it or before it.
+  package internal(set) var isSwept = true
 
   init(index: Int, name: String) {
     self.index = index
@@ -41,10 +43,11 @@ public struct Segment<Body: Layer>: Layer {
   public func callAsFunction(_ input: Body.Input) -> Tensor {
     let tape = input.tape
     let recording = tape.mode == .recording
+    let isSwept = recording && (handle.isSwept || (input as? Tensor)?.node != nil)
     handle.enter(.forward)
-    tape.mark { [handle] in handle.leave(.backward, recording: true) }
-    let output = recording && handle.recomputes ? recomputed(input) : body(input)
-    tape.mark { [handle] in handle.enter(.backward) }
+    if isSwept { tape.mark { [handle] in handle.leave(.backward, recording: true) } }
+    let output = isSwept && handle.recomputes ? recomputed(input) : body(input)
+    if isSwept { tape.mark { [handle] in handle.enter(.backward) } }
     handle.leave(.forward, recording: recording)
     return output
   }
@@ -65,12 +68,14 @@ public struct Segment<Body: Layer>: Layer {
     guard let tensor = input as? Tensor, let body = body as? any Layer<Tensor> else { return body(input) }
     let tape = tensor.tape
     let plain = Tape(pool: tape.pool, mode: .unrecorded, key: tape.key, samples: tape.samples)
+    let isTracked = tensor.node != nil
     let output = body(plain.variable(tensor))
     return tape.record(output.storage, output.shape, inputs: [tensor], always: true) { gradient, gradients in
       let replay = Tape(pool: tape.pool, mode: .recording, key: tape.key, samples: tape.samples)
-      let start = replay.variable(tensor)
+      // Where nothing before is trained, the gradient of the input is not computed.
+      let start = isTracked ? replay.variable(tensor) : replay.lent(tensor)
       let end = body(start)
-      if let share = replay.backward(from: end, seed: gradient, wanting: [start])[0] {
+      if let share = replay.backward(from: end, seed: gradient, wanting: isTracked ? [start] : []).first ?? nil {
         gradients.pass(share, to: tensor)
       }
     }

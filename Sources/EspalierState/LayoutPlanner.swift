@@ -19,13 +19,24 @@ public enum LayoutPlanner {
   public static func plan(_ blueprint: Blueprint, ranks: Int, granularity: Granularity = .element) -> Layout {
     require(ranks > 0, "a layout needs at least one rank, got \(ranks)")
     let runs = blueprint.segments.map { segment in
-      run(of: blueprint.parameters(of: segment).map(\.count), ranks: ranks, granularity: granularity)
+      let parameters = Array(blueprint.parameters(of: segment))
+      let trained = part(parameters.filter(\.isTrainable).map(\.count), ranks, granularity)
+      let frozen = part(parameters.filter { !$0.isTrainable }.map(\.count), ranks, granularity)
+      var trainedOffsets = trained.offsets[...], frozenOffsets = frozen.offsets[...]
+      let offsets = parameters.map { parameter in
+        parameter.isTrainable ? trainedOffsets.removeFirst() : trained.length + frozenOffsets.removeFirst()
+      }
+      return Layout.Run(
+        length: trained.length + frozen.length, trained: trained.length, offsets: offsets,
+        boundaries: trained.boundaries, frozenBoundaries: frozen.boundaries)
     }
     return Layout(rankCount: ranks, runs: runs)
   }
 
-  /// The run of one segment, from the numbers of elements of its parameters: no more of the model is needed.
-  static func run(of counts: [Int], ranks: Int, granularity: Granularity) -> Layout.Run {
+  /// Parameters behind each other, by their numbers of elements, and where they are cut: no more of the model is needed.
+  static func part(
+    _ counts: [Int], _ ranks: Int, _ granularity: Granularity
+  ) -> (length: Int, offsets: [Int], boundaries: [Int]) {
     var offsets: [Int] = []
     var length = 0
     for count in counts {
@@ -33,7 +44,7 @@ public enum LayoutPlanner {
       length = (length + count + alignment - 1) / alignment * alignment
     }
     let cuts = AllowedCuts(offsets: offsets, counts: counts, length: length, granularity: granularity)
-    return Layout.Run(length: length, offsets: offsets, boundaries: boundaries(length, ranks, cuts))
+    return (length, offsets, boundaries(length, ranks, cuts))
   }
 
   /// The boundaries nearest to an even cut among the allowed ones, ascending; of two equally near the lower one.

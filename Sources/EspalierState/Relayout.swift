@@ -6,8 +6,14 @@ package protocol SlotSource {
   /// The shape of a parameter, or nil where the source has none of that name.
   func shape(of parameter: String) -> [Int]?
   func has(slot: String, of parameter: String) -> Bool
+  /// Whether a parameter was frozen there, and so has no slot but its value.
+  func isFrozen(_ parameter: String) -> Bool
   /// Reads logical elements `range` of one slot of one parameter.
   func read(_ parameter: String, slot: String, range: Range<Int>, into destination: UnsafeMutablePointer<Float>) throws
+}
+
+extension SlotSource {
+  package func isFrozen(_ parameter: String) -> Bool { false }
 }
 
 /// State under one layout to state under another. Every element of the destination comes from the element of the same name and
@@ -18,6 +24,7 @@ package struct Relayout {
   package init(from source: any SlotSource) { self.source = source }
 
   /// Fills the named slots of what this rank owns; other slots keep what they have. `Store.share` makes it known to the others.
+  /// A weight that was frozen in the source and is trained now begins with slots of zeros.
   /// - Throws: `RelayoutError` before anything is written, with everything that does not fit.
   package func read(into store: Store, slots: [SlotSpec]) throws {
     var problems: [String] = []
@@ -29,7 +36,8 @@ package struct Relayout {
       if shape != spec.shape.dimensions {
         problems.append("'\(spec.name)' has shape \(shape) and the model asks for \(spec.shape.dimensions)")
       }
-      for slot in slots where store.has(slot, index) && !source.has(slot: slot.name, of: spec.name) {
+      for slot in slots
+      where store.has(slot, index) && !source.has(slot: slot.name, of: spec.name) && !begins(slot, spec.name) {
         problems.append("slot '\(slot.name)' of '\(spec.name)' is missing")
       }
     }
@@ -37,10 +45,18 @@ package struct Relayout {
     for piece in store.ownPieces {
       let name = store.blueprint.parameters[piece.parameter].name
       for slot in slots where store.has(slot, piece.parameter) {
-        try source.read(name, slot: slot.name, range: piece.range, into: store.pointer(slot.name, piece))
+        let destination = store.pointer(slot.name, piece)
+        if source.has(slot: slot.name, of: name) {
+          try source.read(name, slot: slot.name, range: piece.range, into: destination)
+        } else {
+          destination.update(repeating: 0, count: piece.range.count)
+        }
       }
     }
   }
+
+  /// Whether a slot that the source lacks begins with zeros.
+  private func begins(_ slot: SlotSpec, _ parameter: String) -> Bool { slot != .value && source.isFrozen(parameter) }
 }
 
 /// A source that does not hold what the destination needs.
@@ -60,6 +76,10 @@ extension CheckpointReader: SlotSource {
 
   package func has(slot: String, of parameter: String) -> Bool {
     manifest.tensors.first { $0.record.name == parameter }?.slots.contains { $0.name == slot } ?? false
+  }
+
+  package func isFrozen(_ parameter: String) -> Bool {
+    tensors.first { $0.name == parameter }?.trainable == false
   }
 
   package func read(

@@ -4,6 +4,8 @@ import EspalierNN
 
 /// Where gradients are born, how lanes are summed, and where this rank's part of the sum ends up.
 ///
+/// It covers the part of each run that is trained; a segment that is frozen as a whole has no gradient and sends nothing.
+///
 /// A lane is one micro-batch from a cleared gradient; the sum over lanes follows the tree of `LaneDealing`, so its bits do not
 /// depend on who computed which lane.
 protocol SegmentGradients: AnyObject {
@@ -69,7 +71,7 @@ final class WholeGradients: SegmentGradients {
   static func sharedCounts(_ windows: SegmentWindows, _ communicator: Communicator, lanes: Int) -> [Int] {
     let dealing = LaneDealing(lanes: lanes, ranks: communicator.size, order: .contiguous)
     let count = dealing.localSlabs(of: communicator.rank)
-    return windows.layout.runs.flatMap { Array(repeating: $0.length, count: count) }
+    return windows.layout.runs.flatMap { Array(repeating: $0.trained, count: count) }
   }
 
   /// - Parameter slabs: of `sharedCounts`.
@@ -93,6 +95,7 @@ final class WholeGradients: SegmentGradients {
   func begin(_ turn: LaneTurn) { self.turn = turn }
 
   func enter(_ segment: Int) throws {
+    guard windows.layout.runs[segment].trained > 0 else { return }
     let used = Set(stacks[segment].map(\.slab))
     guard let free = slabs[segment].indices.first(where: { !used.contains($0) }) else {
       fatalError("no slab is free for the next lane of segment \(segment)")
@@ -103,13 +106,14 @@ final class WholeGradients: SegmentGradients {
   }
 
   func leave(_ segment: Int) {
+    guard windows.layout.runs[segment].trained > 0 else { return }
     guard let node = stacks[segment].last else { fatalError("segment \(segment) was left without entering") }
     windows.closeGradients(segment, base: slabs[segment][node.slab].pointer)
     merge(segment)
     guard turn.endsRound else { return }
     let run = windows.layout.runs[segment]
     let name = windows.blueprint.segments[segment].name
-    let nodes = stacks[segment].map { SlabRange(slab: slabs[segment][$0.slab], offset: 0, count: run.length) }
+    let nodes = stacks[segment].map { SlabRange(slab: slabs[segment][$0.slab], offset: 0, count: run.trained) }
     stacks[segment] = []
     let round = dealing.rounds[turn.round], label = "gradients of \(name)"
     pending.append(
@@ -120,7 +124,9 @@ final class WholeGradients: SegmentGradients {
           nodes, round: round, boundaries: run.boundaries, into: counters[segment], label: label))
   }
 
-  func discard(_ segment: Int) { stacks[segment].removeLast() }
+  func discard(_ segment: Int) {
+    if windows.layout.runs[segment].trained > 0 { stacks[segment].removeLast() }
+  }
 
   /// Adds the two nodes on top while they are the halves of one node of the tree.
   private func merge(_ segment: Int) {
@@ -128,7 +134,7 @@ final class WholeGradients: SegmentGradients {
       let right = stacks[segment][stacks[segment].count - 1], left = stacks[segment][stacks[segment].count - 2]
       guard left.level == right.level, left.firstLane % (2 << left.level) == 0 else { return }
       let sum = slabs[segment][left.slab].pointer
-      ck_add(sum, slabs[segment][right.slab].pointer, sum, windows.layout.runs[segment].length)
+      ck_add(sum, slabs[segment][right.slab].pointer, sum, windows.layout.runs[segment].trained)
       stacks[segment].removeLast(2)
       stacks[segment].append(Node(slab: left.slab, firstLane: left.firstLane, level: left.level + 1))
     }
@@ -169,8 +175,8 @@ final class ShardedGradients: SegmentGradients {
   /// Elements of the buffers that neighbours read: the one that segments share, then one for each resident.
   static func sharedCounts(_ windows: SegmentWindows) -> [Int] {
     let segments = zip(windows.blueprint.segments, windows.layout.runs)
-    return [segments.filter { !$0.0.isResident }.map(\.1.length).max() ?? 0]
-      + segments.filter { $0.0.isResident }.map(\.1.length)
+    return [segments.filter { !$0.0.isResident }.map(\.1.trained).max() ?? 0]
+      + segments.filter { $0.0.isResident }.map(\.1.trained)
   }
 
   /// - Parameter buffers: of `sharedCounts`.
@@ -200,6 +206,7 @@ final class ShardedGradients: SegmentGradients {
   func begin(_ turn: LaneTurn) { self.turn = turn }
 
   func enter(_ segment: Int) throws {
+    guard windows.layout.runs[segment].trained > 0 else { return }
     let index = bufferOfSegment[segment]
     windows.bindGradients(segment, to: buffers[index].pointer)
     try pending[index]?.wait()
@@ -208,8 +215,9 @@ final class ShardedGradients: SegmentGradients {
 
   func leave(_ segment: Int) {
     let run = windows.layout.runs[segment], index = bufferOfSegment[segment]
+    guard run.trained > 0 else { return }
     windows.closeGradients(segment, base: buffers[index].pointer)
-    let nodes = turn.lane == nil ? [] : [SlabRange(slab: buffers[index], offset: 0, count: run.length)]
+    let nodes = turn.lane == nil ? [] : [SlabRange(slab: buffers[index], offset: 0, count: run.trained)]
     pending[index] = communicator.reduceScatter(
       nodes, round: dealing.rounds[turn.round], boundaries: run.boundaries, into: counters[segment],
       label: "gradients of \(windows.blueprint.segments[segment].name)")

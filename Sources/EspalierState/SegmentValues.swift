@@ -9,9 +9,9 @@ protocol SegmentValues: AnyObject {
   func leave(_ segment: Int, _ direction: PassDirection, recording: Bool)
   /// A pass is over: nothing needs to stay gathered.
   func endPass()
-  /// This rank's slice of the segment's values.
-  func own(_ segment: Int) -> SlabRange
-  /// The slice that this rank updates: its own, or the whole run where every rank updates everything.
+  /// Where a stretch lies that this rank owns.
+  func pointer(_ piece: LayoutPiece) -> UnsafeMutablePointer<Float>
+  /// The slice that this rank updates: its own, or all that is trained where every rank updates everything.
   func updated(_ segment: Int) -> SlabRange
   /// Own slices have new values: start to make gathered copies new.
   func refresh()
@@ -46,9 +46,12 @@ struct SegmentWindows {
   /// Ends the backward pass of a segment: clears what nobody wrote, padding included, and unbinds.
   func closeGradients(_ segment: Int, base: UnsafeMutablePointer<Float>) {
     let run = layout.runs[segment]
-    for (place, parameter) in blueprint.segments[segment].parameters.enumerated() {
-      let start = run.offsets[place], count = blueprint.parameters[parameter].count
-      let end = place + 1 < run.offsets.count ? run.offsets[place + 1] : run.length
+    let trained = zip(blueprint.segments[segment].parameters, run.offsets).filter {
+      blueprint.parameters[$0.0].isTrainable
+    }
+    for (place, (parameter, start)) in trained.enumerated() {
+      let count = blueprint.parameters[parameter].count
+      let end = place + 1 < trained.count ? trained[place + 1].1 : run.trained
       let target = parameters[parameter].gradient
       let written = target?.isWritten == true ? count : 0
       (base + start + written).update(repeating: 0, count: end - start - written)
@@ -65,7 +68,7 @@ final class WholeValues: SegmentValues {
   private let communicator: Communicator
   private let updatesWhole: Bool
   private let slabs: [Slab]
-  private var pending: [Int: Pending<Void>] = [:]
+  private var pending: [Int: [Pending<Void>]] = [:]
 
   /// Elements of the slabs that neighbours write to.
   static func sharedCounts(_ windows: SegmentWindows) -> [Int] { windows.layout.runs.map(\.length) }
@@ -80,37 +83,49 @@ final class WholeValues: SegmentValues {
   }
 
   func enter(_ segment: Int, _ direction: PassDirection) throws {
-    try pending.removeValue(forKey: segment)?.wait()
+    for pending in pending.removeValue(forKey: segment) ?? [] { try pending.wait() }
   }
 
   func leave(_ segment: Int, _ direction: PassDirection, recording: Bool) {}
   func endPass() {}
 
-  func own(_ segment: Int) -> SlabRange {
-    let slice = windows.layout.runs[segment].slice(of: communicator.rank)
-    return SlabRange(slab: slabs[segment], offset: slice.lowerBound, count: slice.count)
-  }
+  func pointer(_ piece: LayoutPiece) -> UnsafeMutablePointer<Float> { slabs[piece.segment].pointer + piece.offset }
 
   func updated(_ segment: Int) -> SlabRange {
-    updatesWhole ? SlabRange(slab: slabs[segment], offset: 0, count: slabs[segment].count) : own(segment)
+    let run = windows.layout.runs[segment], slice = run.slice(of: communicator.rank)
+    return updatesWhole
+      ? SlabRange(slab: slabs[segment], offset: 0, count: run.trained)
+      : SlabRange(slab: slabs[segment], offset: slice.lowerBound, count: slice.count)
   }
 
   func refresh() {
-    if !updatesWhole { gather() }
+    if !updatesWhole { gather(frozen: false) }
   }
 
   /// Makes every rank's copy the one that the owners hold.
-  func gather() {
+  func gather(frozen: Bool) {
     guard communicator.size > 1 else { return }
-    for (segment, slab) in slabs.enumerated() where slab.count > 0 {
-      pending[segment] = communicator.allGather(
-        SlabRange(slab: slab, offset: 0, count: slab.count), boundaries: windows.layout.runs[segment].boundaries,
-        label: "values of \(windows.blueprint.segments[segment].name)")
+    for (segment, slab) in slabs.enumerated() {
+      let run = windows.layout.runs[segment], name = windows.blueprint.segments[segment].name
+      if run.trained > 0 {
+        pending[segment, default: []].append(
+          communicator.allGather(
+            SlabRange(slab: slab, offset: 0, count: run.trained), boundaries: run.boundaries, label: "values of \(name)"
+          ))
+      }
+      if frozen, run.frozen > 0 {
+        pending[segment, default: []].append(
+          communicator.allGather(
+            SlabRange(slab: slab, offset: run.trained, count: run.frozen), boundaries: run.frozenBoundaries,
+            label: "frozen values of \(name)"))
+      }
     }
   }
 
   func settle() throws {
-    for segment in pending.keys.sorted() { try pending.removeValue(forKey: segment)?.wait() }
+    for segment in pending.keys.sorted() {
+      for pending in pending.removeValue(forKey: segment) ?? [] { try pending.wait() }
+    }
   }
 
   var elementCount: Int { slabs.reduce(0) { $0 + $1.count } }
@@ -121,7 +136,7 @@ final class WholeValues: SegmentValues {
 final class ShardedValues: SegmentValues {
   private enum State {
     case released
-    case gathering(Slab, Pending<Void>)
+    case gathering(Slab, [Pending<Void>])
     case gathered(Slab)
   }
 
@@ -129,6 +144,10 @@ final class ShardedValues: SegmentValues {
   private let communicator: Communicator
   private let poisons: Bool
   private let shards: [Slab]
+  /// Of the frozen parts; nil where a segment has none.
+  private let frozenShards: [Slab?]
+  /// By segment: the one that a backward pass comes to next.
+  private let sweptBefore: [Int?]
   private var states: [State]
   private var shelf: [Slab]
   /// The length of every buffer: the longest run.
@@ -151,6 +170,11 @@ final class ShardedValues: SegmentValues {
     self.poisons = poisons
     let runs = windows.layout.runs
     shards = runs.map { communicator.slab(count: $0.slice(of: communicator.rank).count) }
+    frozenShards = runs.map {
+      $0.frozen > 0 ? communicator.slab(count: $0.frozenSlice(of: communicator.rank).count) : nil
+    }
+    let swept = windows.blueprint.sweptSegments
+    sweptBefore = runs.indices.map { swept[..<$0].lastIndex(of: true) }
     states = Array(repeating: .released, count: runs.count)
     bufferLength = runs.map(\.length).max() ?? 0
   }
@@ -158,10 +182,10 @@ final class ShardedValues: SegmentValues {
   func enter(_ segment: Int, _ direction: PassDirection) throws {
     if windows.blueprint.segments[segment].isResident, case .gathered = states[segment] { return }  // a second use
     request(segment)
-    let next = direction == .forward ? segment + 1 : segment - 1
-    if states.indices.contains(next) { request(next) }
+    let next = direction == .forward ? segment + 1 : sweptBefore[segment]
+    if let next, states.indices.contains(next) { request(next) }
     if case .gathering(let buffer, let pending) = states[segment] {
-      try pending.wait()
+      for pending in pending { try pending.wait() }
       windows.bind(segment, to: buffer.pointer)
       states[segment] = .gathered(buffer)
     }
@@ -189,9 +213,20 @@ final class ShardedValues: SegmentValues {
       buffer = communicator.slab(count: bufferLength)
       bufferCount += 1
     }
-    let pending = communicator.allGather(
-      SlabRange(slab: buffer, offset: 0, count: run.length), from: shards[segment].range, boundaries: run.boundaries,
-      label: "values of \(windows.blueprint.segments[segment].name)")
+    let name = windows.blueprint.segments[segment].name
+    var pending: [Pending<Void>] = []
+    if run.trained > 0 {
+      pending.append(
+        communicator.allGather(
+          SlabRange(slab: buffer, offset: 0, count: run.trained), from: shards[segment].range,
+          boundaries: run.boundaries, label: "values of \(name)"))
+    }
+    if let frozen = frozenShards[segment] {
+      pending.append(
+        communicator.allGather(
+          SlabRange(slab: buffer, offset: run.trained, count: run.frozen), from: frozen.range,
+          boundaries: run.frozenBoundaries, label: "frozen values of \(name)"))
+    }
     states[segment] = .gathering(buffer, pending)
   }
 
@@ -200,7 +235,8 @@ final class ShardedValues: SegmentValues {
     case .released:
       return
     case .gathering(let buffer, let pending):
-      try? pending.wait()  // a failure stays in the communicator and is thrown by the next request that is awaited
+      // A failure stays in the communicator and is thrown by the next request that is awaited.
+      for pending in pending { try? pending.wait() }
       shelve(buffer, segment)
     case .gathered(let buffer):
       windows.unbind(segment)
@@ -214,12 +250,22 @@ final class ShardedValues: SegmentValues {
     shelf.append(buffer)
   }
 
-  func own(_ segment: Int) -> SlabRange { SlabRange(slab: shards[segment], offset: 0, count: shards[segment].count) }
-  func updated(_ segment: Int) -> SlabRange { own(segment) }
+  func pointer(_ piece: LayoutPiece) -> UnsafeMutablePointer<Float> {
+    let run = windows.layout.runs[piece.segment], rank = communicator.rank
+    if piece.offset < run.trained {
+      return shards[piece.segment].pointer + (piece.offset - run.slice(of: rank).lowerBound)
+    }
+    guard let frozen = frozenShards[piece.segment] else { fatalError("no frozen part holds \(piece)") }
+    return frozen.pointer + (piece.offset - run.frozenSlice(of: rank).lowerBound)
+  }
+
+  func updated(_ segment: Int) -> SlabRange { shards[segment].range }
   func refresh() { endPass() }
   func settle() throws { endPass() }
 
-  var elementCount: Int { shards.reduce(0) { $0 + $1.count } + bufferCount * bufferLength }
+  var elementCount: Int {
+    shards.reduce(0) { $0 + $1.count } + frozenShards.reduce(0) { $0 + ($1?.count ?? 0) } + bufferCount * bufferLength
+  }
   /// The part of `elementCount` that is gathered copies.
   var bufferElementCount: Int { bufferCount * bufferLength }
 }

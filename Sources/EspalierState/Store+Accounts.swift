@@ -37,17 +37,20 @@ package struct MemoryPlan: Sendable {
     let dealing = LaneDealing(
       lanes: lanes, ranks: layout.rankCount, order: stage.shardsGradients ? .roundRobin : .contiguous)
     let whole = layout.runs.reduce(0) { $0 + $1.length }
+    let trained = layout.runs.reduce(0) { $0 + $1.trained }
     let lengths = zip(blueprint.segments, layout.runs)
     let longest = layout.runs.map(\.length).max() ?? 0
-    let resident = lengths.filter { $0.0.isResident }.reduce(0) { $0 + $1.1.length }
-    let longestPassing = lengths.filter { !$0.0.isResident }.map(\.1.length).max() ?? 0
+    let resident = lengths.filter { $0.0.isResident }.reduce(0) { $0 + $1.1.trained }
+    let longestPassing = lengths.filter { !$0.0.isResident }.map(\.1.trained).max() ?? 0
     byRank = (0..<layout.rankCount).map { rank in
       let shard = layout.runs.reduce(0) { $0 + $1.slice(of: rank).count }
+      let frozenShard = layout.runs.reduce(0) { $0 + $1.frozenSlice(of: rank).count }
       var bySlot = [
-        SlotSpec.value.name: 4 * (stage.shardsValues ? shard : whole),
-        "gradient": 4 * (stage.shardsGradients ? shard * dealing.retainedNodes : whole * dealing.localSlabs(of: rank)),
+        SlotSpec.value.name: 4 * (stage.shardsValues ? shard + frozenShard : whole),
+        "gradient": 4
+          * (stage.shardsGradients ? shard * dealing.retainedNodes : trained * dealing.localSlabs(of: rank)),
       ]
-      for slot in slots { bySlot[slot.name] = 4 * (stage.shardsSlots ? shard : whole) }
+      for slot in slots { bySlot[slot.name] = 4 * (stage.shardsSlots ? shard : trained) }
       let residents = blueprint.segments.count { $0.isResident }
       let values = stage.shardsValues ? longest * min(layout.runs.count, 2 + residents) : 0
       let gradients = stage.shardsGradients ? longestPassing + resident : 0

@@ -19,9 +19,22 @@ extension Store {
     SegmentRecord(granularity: granularity, segments: blueprint.segments.map { Array($0.parameters) })
   }
 
-  /// A private copy of what this rank owns.
-  package func snapshot() -> Snapshot {
-    let pieces = ownPieces.flatMap { piece in
+  /// The numbers of the frozen tensors that have elements.
+  package var frozenTensors: [Int] {
+    blueprint.parameters.indices.filter { !blueprint.parameters[$0].isTrainable && blueprint.parameters[$0].count > 0 }
+  }
+
+  /// The digests of the values of frozen tensors, by number. Collective.
+  package func frozenDigests() throws -> [Int: Digest] {
+    let frozen = frozenTensors
+    guard !frozen.isEmpty else { return [:] }
+    let digests = try digests { !blueprint.parameters[$0].isTrainable && blueprint.parameters[$0].count > 0 }
+    return Dictionary(uniqueKeysWithValues: zip(frozen, digests.slots.map(\.digest)))
+  }
+
+  /// A private copy of what this rank owns, of the tensors that are trained or of the frozen ones.
+  package func snapshot(frozen: Bool) -> Snapshot {
+    let pieces = ownPieces.filter { blueprint.parameters[$0.parameter].isTrainable != frozen }.flatMap { piece in
       slots.filter { has($0, piece.parameter) }.map { slot in
         StatePiece(
           tensor: piece.parameter, slot: slot.name, range: piece.range, source: UnsafePointer(pointer(slot.name, piece))
@@ -32,9 +45,11 @@ extension Store {
   }
 
   /// The digest of every slot of every tensor, summed over ranks: the same for every layout. Collective.
-  package func digests() throws -> StateDigests {
+  package func digests() throws -> StateDigests { try digests { _ in true } }
+
+  private func digests(of isIncluded: (Int) -> Bool) throws -> StateDigests {
     var own: [String: Digest] = [:]
-    for piece in ownPieces {
+    for piece in ownPieces where isIncluded(piece.parameter) {
       let name = blueprint.parameters[piece.parameter].name
       for slot in slots where has(slot, piece.parameter) {
         own["\(name)/\(slot.name)", default: .zero] += Digest(
@@ -52,7 +67,7 @@ extension Store {
         sums[String(line[..<space]), default: .zero] += digest
       }
     }
-    let names = blueprint.parameters.enumerated().flatMap { index, spec in
+    let names = blueprint.parameters.enumerated().filter { isIncluded($0.offset) }.flatMap { index, spec in
       slots.filter { has($0, index) }.map { "\(spec.name)/\($0.name)" }
     }
     return StateDigests(slots: names.map { ($0, sums[$0] ?? .zero) })

@@ -83,7 +83,7 @@ package final class Store {
         (
           slot.name,
           layout.runs.map { run in
-            communicator.slab(count: stage.shardsSlots ? run.slice(of: communicator.rank).count : run.length)
+            communicator.slab(count: stage.shardsSlots ? run.slice(of: communicator.rank).count : run.trained)
           }
         )
       })
@@ -111,8 +111,8 @@ package final class Store {
 
   /// The part of a slot's slab that a stretch of this rank's own slice occupies.
   package func pointer(_ slot: String, _ piece: LayoutPiece) -> UnsafeMutablePointer<Float> {
+    if slot == SlotSpec.value.name { return values.pointer(piece) }
     let slice = layout.runs[piece.segment].slice(of: communicator.rank)
-    if slot == SlotSpec.value.name { return values.own(piece.segment).pointer + (piece.offset - slice.lowerBound) }
     guard let slab = slotSlabs[slot]?[piece.segment] else { fatalError("there is no slot '\(slot)'") }
     return slab.pointer + (options.stage.shardsSlots ? piece.offset - slice.lowerBound : piece.offset)
   }
@@ -140,10 +140,10 @@ package final class Store {
 
   /// Makes what owners hold known wherever it is held whole: after slots were filled from outside.
   package func share() throws {
-    if let whole = values as? WholeValues { whole.gather() } else { values.refresh() }
+    if let whole = values as? WholeValues { whole.gather(frozen: true) } else { values.refresh() }
     if !options.stage.shardsSlots, communicator.size > 1 {
       for slot in slots.dropFirst() {
-        for (segment, slab) in (slotSlabs[slot.name] ?? []).enumerated() {
+        for (segment, slab) in (slotSlabs[slot.name] ?? []).enumerated() where slab.count > 0 {
           try communicator.allGather(
             SlabRange(slab: slab, offset: 0, count: slab.count), boundaries: layout.runs[segment].boundaries,
             label: "\(slot.name) of \(blueprint.segments[segment].name)"
@@ -161,9 +161,8 @@ package final class Store {
     for segment in layout.runs.indices {
       let value = values.updated(segment), gradient = gradients.updated(segment)
       let run = layout.runs[segment]
-      let slice = options.stage.shardsSlots ? run.slice(of: communicator.rank) : 0..<run.length
-      for piece in layout.pieces(in: slice, segment: segment, blueprint)
-      where blueprint.parameters[piece.parameter].isTrainable {
+      let slice = options.stage.shardsSlots ? run.slice(of: communicator.rank) : 0..<run.trained
+      for piece in layout.pieces(in: slice, segment: segment, blueprint) {
         let start = piece.offset - slice.lowerBound, count = piece.range.count
         ProgressCounter.tick()
         let slots = Dictionary(
@@ -188,7 +187,7 @@ package final class Store {
 
   /// One double for every chunk of this rank's gradient: its sum of squares, in (segment, parameter, chunk) order.
   package func gradientSquares() -> [Double] {
-    ChunkedScalars.squares(of: ownPieces) { piece in
+    ChunkedScalars.squares(of: layout.trainedPieces(of: communicator.rank, blueprint)) { piece in
       let slice = layout.runs[piece.segment].slice(of: communicator.rank)
       return UnsafePointer(gradients.own(piece.segment).pointer + (piece.offset - slice.lowerBound))
     }

@@ -72,6 +72,11 @@ public final class Tape {
     return Tensor(shape: tensor.shape, storage: tensor.storage, tape: self, node: node)
   }
 
+  /// The same memory as `tensor`, of any tape, as a constant of this one.
+  package func lent(_ tensor: Tensor) -> Tensor {
+    Tensor(shape: tensor.shape, storage: tensor.storage, tape: self, node: nil)
+  }
+
   /// A weight: its window, and where its gradient goes; `target` is nil for a frozen weight.
   package func leaf(_ window: Storage, _ shape: Shape, target: GradientTarget?) -> Tensor {
     let node = mode == .recording ? target.map { append(.leaf($0)) } : nil

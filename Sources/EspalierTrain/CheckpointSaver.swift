@@ -16,6 +16,8 @@ package final class CheckpointSaver {
     package let notes: [String]
     package let rawBytes: Int
     package let storedBytes: Int
+    /// Of files of frozen weights that the checkpoint shares with the one before.
+    package let linkedBytes: Int
     /// From the copy to the commit.
     package let seconds: Double
     /// Of these, what training stood still for on rank 0.
@@ -27,7 +29,9 @@ package final class CheckpointSaver {
     let plan: CheckpointPlan
     let started: ContinuousClock.Instant
     var waited: Double
-    let result: Monitor<Result<ShardSummary, any Error>?>
+    let result: Monitor<Result<[ShardSummary], any Error>?>
+    /// The frozen weights that are linked; on rank 0.
+    let linked: FrozenShards?
     let thread: DedicatedThread
     let folder: String
     /// Rank 0 combines the shards when all are written; the others wait for it as for a shard.
@@ -41,22 +45,28 @@ package final class CheckpointSaver {
   private let compression: Compression
   private let writesParity: Bool
   private var running: Running?
+  /// The newest checkpoint's frozen weights, which the next save may link; on rank 0.
+  private var frozen: FrozenShards?
+  /// Of the frozen weights in memory: taken once, since nothing changes them.
+  private var frozenDigests: [Int: Digest]?
 
+  /// - Parameter resumedFrom: the checkpoint of this run that the state came from; empty where there is none.
   package init(
     _ communicator: Communicator, directory: CheckpointDirectory, retention: Retention, compression: Compression,
-    writesParity: Bool = false
+    writesParity: Bool = false, resumedFrom: String = ""
   ) {
     self.communicator = communicator
     self.directory = directory
     self.retention = retention
     self.compression = compression
     self.writesParity = writesParity
+    if communicator.rank == 0, !resumedFrom.isEmpty { frozen = FrozenShards(at: resumedFrom) }
   }
 
   /// How far this rank is, for the step's exchange.
   package var note: RankNote.Save {
     guard let running else { return .none }
-    if let parity = running.parity, parity.read({ $0 == nil }) { return .writing }
+    if let begun = running.parity, begun.read({ $0 == nil }) { return .writing }
     return switch running.result.read({ $0 }) {
     case nil: .writing
     case .success: .written
@@ -71,37 +81,54 @@ package final class CheckpointSaver {
     let before = try finish().map { [$0] } ?? []
     let started = ContinuousClock().now
     try store.settle()
+    let hasFrozen = !store.frozenTensors.isEmpty
+    let digests = try frozenDigests ?? store.frozenDigests()
+    frozenDigests = digests
+    let records = store.tensorRecords
     let prepared = try communicator.decide("a save begins") {
       let saveID = SaveID.random()
-      do { return Prepared(saveID: saveID, path: try directory.prepare(saveID).path, failure: "") } catch {
-        return Prepared(saveID: saveID, path: "", failure: "\(error)")
+      do {
+        let save = try directory.prepare(saveID)
+        let candidate = frozen?.hold(records, digests: digests) == true ? frozen : nil
+        let links = hasFrozen ? try directory.prepareFrozen(save, candidate: candidate) : false
+        return Prepared(saveID: saveID, path: save.path, linksFrozen: links, failure: "")
+      } catch {
+        return Prepared(saveID: saveID, path: "", linksFrozen: false, failure: "\(error)")
       }
     }
     guard prepared.failure.isEmpty else {
       return before + [
         Outcome(
-          step: state.step, path: "", failure: prepared.failure, notes: [], rawBytes: 0, storedBytes: 0,
+          step: state.step, path: "", failure: prepared.failure, notes: [], rawBytes: 0, storedBytes: 0, linkedBytes: 0,
           seconds: Self.seconds(since: started), waited: Self.seconds(since: started))
       ]
     }
     let saveID = prepared.saveID
     let plan = CheckpointPlan(
-      saveID: saveID, step: state.step, tensors: store.tensorRecords, slots: store.slotNames,
+      saveID: saveID, step: state.step, tensors: records, slots: store.slotNames,
       state: try state.encoded(), world: world, segments: store.segmentRecord)
-    let snapshot = store.snapshot()
-    let result = Monitor<Result<ShardSummary, any Error>?>(nil)
-    let (rank, path, compression) = (communicator.rank, prepared.path, compression)
+    let snapshot = store.snapshot(frozen: false)
+    let frozenSnapshot = hasFrozen && !prepared.linksFrozen ? store.snapshot(frozen: true) : nil
+    let linked = prepared.linksFrozen && communicator.rank == 0 ? frozen : nil
+    let result = Monitor<Result<[ShardSummary], any Error>?>(nil)
+    let (rank, path, compression, checkpoints) = (communicator.rank, prepared.path, compression, directory)
     let thread = DedicatedThread(named: "writer \(rank)", stackBytes: 1 << 20) {
-      let written = Result {
+      func write(_ snapshot: Snapshot, isFrozen: Bool) throws -> ShardSummary {
         try ShardWriter.write(
-          snapshot, to: path, rank: rank, world: world, saveID: saveID, compression: compression,
+          snapshot, to: path, rank: rank, world: world, saveID: saveID, compression: compression, isFrozen: isFrozen,
           plan: plan)
+      }
+      let written = Result {
+        var shards = [try write(snapshot, isFrozen: false)]
+        if let frozenSnapshot, frozenSnapshot.byteCount > 0 { shards.append(try write(frozenSnapshot, isFrozen: true)) }
+        if let linked { try checkpoints.link(linked, into: path) }
+        return shards
       }
       result.update { $0 = written }
     }
     running = Running(
-      plan: plan, started: started, waited: Self.seconds(since: started), result: result, thread: thread,
-      folder: path)
+      plan: plan, started: started, waited: Self.seconds(since: started), result: result, linked: linked,
+      thread: thread, folder: path)
     return before
   }
 
@@ -146,7 +173,7 @@ package final class CheckpointSaver {
     let result = running.result.wait { $0 } ?? .failure(CancellationError())
     var part = WrittenPart(summary: [], failure: "")
     switch result {
-    case .success(let summary): part.summary = [summary]
+    case .success(let summaries): part.summary = summaries
     case .failure(let error): part.failure = "rank \(communicator.rank): \(error)"
     }
     let parts = try communicator.gatherValues(part, label: "shards of step \(running.plan.step)")
@@ -165,14 +192,19 @@ package final class CheckpointSaver {
     if failure.isEmpty {
       do {
         let committed = try directory.commit(
-          running.plan, summaries: summaries, parity: parity(of: running), retention: retention)
+          running.plan, summaries: summaries, linked: running.linked, parity: parity(of: running),
+          retention: retention)
         path = committed.path
+        if frozenDigests?.isEmpty == false { frozen = FrozenShards(at: path) }
         notes = committed.notes.map { "\($0)" }
       } catch { failure = "\(error)" }
     }
+    // Files that cannot be linked, or are no longer what they were, are written anew by the next save.
+    if failure.contains("/frozen/") { frozen = nil }
     return Outcome(
       step: running.plan.step, path: path, failure: failure, notes: notes,
       rawBytes: summaries.reduce(0) { $0 + $1.rawBytes }, storedBytes: summaries.reduce(0) { $0 + $1.storedBytes },
+      linkedBytes: running.linked?.byteCount ?? 0,
       seconds: Self.seconds(since: running.started), waited: running.waited)
   }
 }
@@ -181,11 +213,13 @@ package final class CheckpointSaver {
 private struct Prepared: Codable, Sendable {
   let saveID: SaveID
   let path: String
+  /// Whether frozen weights are taken over from the checkpoint before.
+  let linksFrozen: Bool
   /// Why it cannot; empty where it can.
   let failure: String
 }
 
-/// What one rank reports of its shard: the summary, or why there is none.
+/// What one rank reports of its shards: the summaries, or why there are none.
 private struct WrittenPart: Codable, Sendable {
   var summary: [ShardSummary]
   var failure: String

@@ -19,7 +19,7 @@ package struct ReductionEstimate: Codable, Sendable {
     // A gather of new values costs what the second half of a sum onto every rank does.
     let once = plan.layout.runs.reduce(0) { total, run in
       total
-        + model.secondsOfSum(bytes: 4 * run.length, hosts: hosts, path: path, wire: plan.run.settings.wire)
+        + model.secondsOfSum(bytes: 4 * run.trained, hosts: hosts, path: path, wire: plan.run.settings.wire)
     }
     self.path = path.description
     self.hosts = hosts.hosts.count

@@ -27,7 +27,8 @@ package struct ResolvedRun: Sendable {
     let training = data.training
     let model = try catalogue.resolve(type, settings.model, for: DataDescription(training))
     self.model = model
-    blueprint = Scope.build { model.make($0) }.blueprint
+    blueprint = Scope.build(freezing: settings.isFrozen) { model.make($0) }.blueprint
+    try settings.checkFreeze(of: blueprint)
     order = EpochOrder(sampleCount: training.sampleCount, seed: settings.seed)
     let batches = order.batchesPerEpoch(samples: settings.batch.samples, last: settings.batch.last)
     guard batches > 0 else {
@@ -41,7 +42,7 @@ package struct ResolvedRun: Sendable {
   }
 
   /// A model of its own for one rank, without memory yet.
-  package func build() -> Built<any Model> { Scope.build { model.make($0) } }
+  package func build() -> Built<any Model> { Scope.build(freezing: settings.isFrozen) { model.make($0) } }
 
   /// An empty batch of the training set's shape, for a rank without a lane.
   package func emptyBatch() throws -> Batch { try data.training.batch(of: []) }

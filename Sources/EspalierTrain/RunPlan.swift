@@ -55,6 +55,7 @@ package struct RunPlanReport: Codable, Sendable {
 
   package let model: String
   package let parameters: Int
+  package let trainedParameters: Int
   package let segments: Int
   package let ranks: Int
   package let stage: Int
@@ -63,11 +64,14 @@ package struct RunPlanReport: Codable, Sendable {
   package let steps: Int
   package let operationsPerStep: Int
   package let checkpointBytes: Int
+  /// The part of a checkpoint that later ones link instead of writing it.
+  package let frozenBytes: Int
   package let byRank: [Rank]
 
   package init(_ plan: RunPlan) {
     model = plan.run.settings.model.name
     parameters = plan.run.blueprint.count
+    trainedParameters = plan.run.blueprint.trainedCount
     segments = plan.run.blueprint.segments.count
     ranks = plan.ranks
     stage = plan.run.settings.stage
@@ -76,6 +80,7 @@ package struct RunPlanReport: Codable, Sendable {
     steps = plan.run.schedule.stepCount
     operationsPerStep = plan.operationsPerStep
     checkpointBytes = plan.checkpointBytes
+    frozenBytes = 4 * (plan.run.blueprint.count - plan.run.blueprint.trainedCount)
     byRank = (0..<plan.ranks).map { rank in
       let bytes = plan.memory.byRank[rank]
       return Rank(

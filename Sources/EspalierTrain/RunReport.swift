@@ -93,8 +93,10 @@ final class RunReport {
     }
     console.line(
       String(
-        format: "saved %@ (%.1f MB, %.2f of raw, %.2f s)", outcome.path, Double(outcome.storedBytes) / 1e6,
-        Double(outcome.storedBytes) / Double(max(outcome.rawBytes, 1)), outcome.seconds))
+        format: "saved %@ (%.1f MB, %.2f of raw, %.2f s%@)", outcome.path, Double(outcome.storedBytes) / 1e6,
+        Double(outcome.storedBytes) / Double(max(outcome.rawBytes, 1)), outcome.seconds,
+        outcome.linkedBytes > 0
+          ? String(format: "; %.1f MB of frozen weights linked", Double(outcome.linkedBytes) / 1e6) : ""))
     write(
       .save(
         step: outcome.step, path: outcome.path, bytes: outcome.storedBytes, seconds: outcome.seconds,

@@ -78,7 +78,22 @@ package struct RunStart: Codable, Sendable {
     state.lineage.append(origin.entry(.resume, step: state.step, changes: described, run.settings))
     notes += run.settings.outsidePromise.map(warning)
     notes += described.map { "changed since the checkpoint: \($0)" }
+    notes += frozenChanges(from: reader, to: run)
     return RunStart(checkpoint: reader.path, slots: [], isResume: true, state: state, notes: notes)
+  }
+
+  /// What a resume makes of weights that are newly frozen, or no longer.
+  private static func frozenChanges(from reader: CheckpointReader, to run: ResolvedRun) -> [String] {
+    let wasTrained = Dictionary(uniqueKeysWithValues: reader.tensors.map { ($0.name, $0.trainable) })
+    func text(_ isTrainable: Bool) -> String? {
+      let names = run.blueprint.parameters.map { ($0.name, $0.isTrainable) }
+        .filter { $1 == isTrainable && wasTrained[$0] == !isTrainable }.map(\.0)
+      return names.first.map { names.count == 1 ? "'\($0)'" : "\(names.count) parameters (as '\($0)')" }
+    }
+    var notes: [String] = []
+    if let thawed = text(true) { notes.append("trained from here on, with optimizer slots of zeros: \(thawed)") }
+    if let frozen = text(false) { notes.append("frozen from here on, without optimizer slots: \(frozen)") }
+    return notes
   }
 
   private static func warning(_ reason: String) -> String {

@@ -15,20 +15,24 @@ package struct TrafficPlan: Hashable, Sendable {
     for (segment, run) in layout.runs.enumerated() {
       let slices = (0..<ranks).map { run.slice(of: $0).count }
       for rank in 0..<ranks {
-        let others = run.length - slices[rank]
+        let others = run.trained - slices[rank]
         for node in dealing.rounds.flatMap(\.nodes) {
           if node.rank == rank { sent[rank] += 4 * others } else { received[rank] += 4 * slices[rank] }
         }
         let gathers = Self.gathers(segment, blueprint, stage: stage, rounds: dealing.rounds.count)
         sent[rank] += 4 * gathers * slices[rank] * (ranks - 1)
         received[rank] += 4 * gathers * others
+        guard stage.shardsValues else { continue }  // frozen weights that are whole everywhere do not travel
+        let frozen = run.frozenSlice(of: rank).count
+        sent[rank] += 4 * gathers * frozen * (ranks - 1)
+        received[rank] += 4 * gathers * (run.frozen - frozen)
       }
     }
     // The small gather: notes, losses and one double a chunk.
     let small = (0..<ranks).map { rank in
       8
         * (1 + 3 + 2 * dealing.lanes(of: rank).count
-          + layout.pieces(of: rank, blueprint).reduce(0) { $0 + $1.chunkCount })
+          + layout.trainedPieces(of: rank, blueprint).reduce(0) { $0 + $1.chunkCount })
     }
     for rank in 0..<ranks where ranks > 1 {
       sent[rank] += small[rank] * (ranks - 1)
@@ -42,6 +46,7 @@ package struct TrafficPlan: Hashable, Sendable {
   private static func gathers(_ segment: Int, _ blueprint: Blueprint, stage: ZeroStage, rounds: Int) -> Int {
     guard stage.shardsValues else { return 1 }  // the sum at stage 0, the new values at stages 1 and 2
     let last = blueprint.segments.count - 1
+    if !blueprint.sweptSegments[segment] { return rounds }
     if segment == 0 { return blueprint.segments[0].isResident || last == 0 ? 1 : 1 + rounds }
     if segment == last { return rounds }  // stays from the end of the forward to the start of the backward pass
     return (blueprint.segments[segment].isResident ? 1 : 2) * rounds

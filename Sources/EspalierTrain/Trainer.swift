@@ -66,7 +66,7 @@ package final class Trainer {
     saver = CheckpointSaver(
       communicator, directory: CheckpointDirectory(run: options.runDirectory),
       retention: .last(run.settings.save.keep), compression: run.settings.save.compression.forShards,
-      writesParity: run.settings.save.parity)
+      writesParity: run.settings.save.parity, resumedFrom: newestCheckpoint)
     step = TrainingStep(session, clip: run.settings.clip, seed: run.settings.seed)
     report = try RunReport(run, communicator, options, start)
     if options.traceSteps > 0 {

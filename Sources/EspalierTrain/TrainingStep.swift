@@ -64,7 +64,7 @@ package final class TrainingStep {
     key = RandomKey(seed: seed).child("step")
     turns = session.turns
     let store = session.store
-    pieces = (0..<session.communicator.size).map { store.layout.pieces(of: $0, store.blueprint) }
+    pieces = (0..<session.communicator.size).map { store.layout.trainedPieces(of: $0, store.blueprint) }
   }
 
   package func run(_ input: Input) throws -> Report {

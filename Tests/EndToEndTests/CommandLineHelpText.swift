@@ -303,6 +303,8 @@ enum CommandLineHelpText {
                               MPI's own.
       overlap                 Tells how much of a reduction is hidden behind
                               computing that takes as long.
+      checkpoint              Times what a save and a load do, and how small
+                              checkpoints become.
 
       See 'espalier help bench <subcommand>' for detailed help.
     $ espalier bench step --help
@@ -362,6 +364,33 @@ enum CommandLineHelpText {
                               mpirun the job has them already.
       --mebibytes <MiB>       Size of what is reduced. (default: 16)
       --rounds <rounds>       Counted rounds; the median counts. (default: 7)
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier bench checkpoint --help
+    OVERVIEW: Times what a save and a load do, and how small checkpoints become.
+
+    First every operation on its own, on a state of AdamW whose numbers are
+    distributed as trained ones are: GB of elements (verify: of stored bytes) a
+    second of one core. Then whole saves and loads by all ranks. Under
+    launch/mpirun -n N it takes its place among the job's ranks.
+
+    USAGE: espalier bench checkpoint [--ranks <n>] [--cluster <file>] [--parameters <parameters>] [--repeats <repeats>] [--directory <folder>] [--sync <sync>] [--whole] [--json]
+
+    OPTIONS:
+      --ranks <n>             Ranks, as threads of this process (default: the
+                              cluster file's, else 1). Under mpirun or srun the job
+                              has them already.
+      --cluster <file>        A cluster file: ranks, deadlines, threads.
+      --parameters <parameters>
+                              Parameters of all ranks together; each has three
+                              floats in the state. (default: 8388608)
+      --repeats <repeats>     Counted rounds; the medians count. (default: 5)
+      --directory <folder>    Where to write; nothing is left behind. (default: .)
+      --sync <sync>           What a save waits for: none, files (as in training) or
+                              all of the file system. (values: none, files, all;
+                              default: files)
+      --whole                 Leaves out the operations on their own.
       --json                  Print JSON.
       -h, --help              Show help information.
 

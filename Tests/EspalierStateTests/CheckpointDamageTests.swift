@@ -41,35 +41,6 @@ import Testing
     }
   }
 
-  @Test("random single bits of compressed chunks are all found, and the tensor is named")
-  func manyFlips() throws {
-    try withTemporaryRun { run in
-      var state = SampleState(shapes: [[300, 20], [2000]])
-      for slot in state.slots.indices {
-        for i in state.slots[slot].values.indices { state.slots[slot].values[i] = 1 / Float(i + 3) }
-      }
-      let path = try state.save(to: CheckpointDirectory(run: run), step: 3, chunkBytes: 4096).path
-      let shard = path + "/shards/w00000.esp"
-      let original = try Data(contentsOf: URL(fileURLWithPath: shard))
-      let handle = try FileHandle(forUpdating: URL(fileURLWithPath: shard))
-      let chunks = 64..<Int(original.number(at: original.count - 56, as: UInt64.self))
-      let key = RandomKey(seed: 11)
-      for flip in 0..<2000 {
-        let bits = key.bits(at: UInt64(flip))
-        let position = chunks.lowerBound + Int(bits >> 8) % chunks.count
-        try handle.seek(toOffset: UInt64(position))
-        handle.write(Data([original[position] ^ (1 << UInt8(bits % 8))]))
-        let problems = CheckpointReader.problems(at: path, full: true)
-        #expect(problems.count == 1 && problems[0].file == shard, "bit \(bits % 8) of byte \(position): \(problems)")
-        #expect(problems.first?.tensor?.hasPrefix("blocks.") == true)
-        try handle.seek(toOffset: UInt64(position))
-        handle.write(Data([original[position]]))
-      }
-      try handle.close()
-      #expect(!isRefused(path))
-    }
-  }
-
   @Test("every shorter length of any file is refused, and so are bytes after its end")
   func lengths() throws {
     try withSmallCheckpoint { path, files in
@@ -77,7 +48,8 @@ import Testing
         let original = try Data(contentsOf: URL(fileURLWithPath: path + "/" + file))
         for length in (0..<original.count).reversed() {
           #expect(truncate(path + "/" + file, length) == 0)
-          #expect(isRefused(path), "\(length) bytes of \(file)")
+          let problems = CheckpointReader.problems(at: path, full: true)
+          #expect(problems.first?.file == path + "/" + file, "\(length) bytes of \(file): \(problems)")
         }
         for more in [Data([0]), Data([0x20]), original] {
           try (original + more).write(to: URL(fileURLWithPath: path + "/" + file))

@@ -51,7 +51,9 @@ struct SampleState {
     }
   }
 
-  func snapshot(_ parts: [(slot: Int, range: Range<Int>)], chunkBytes: Int) -> Snapshot {
+  func snapshot(
+    _ parts: [(slot: Int, range: Range<Int>)], chunkBytes: Int, element: (String) -> ElementType = { _ in .f32 }
+  ) -> Snapshot {
     // Each piece is copied to memory of its own, as a shard would be, and destroyed as soon as the snapshot is taken.
     let pieces = parts.map { part in
       let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: part.range.count)
@@ -60,7 +62,7 @@ struct SampleState {
         buffer,
         StatePiece(
           tensor: slots[part.slot].tensor, slot: slots[part.slot].name, range: part.range,
-          source: UnsafePointer(buffer.baseAddress!))
+          source: UnsafePointer(buffer.baseAddress!), element: element(slots[part.slot].name))
       )
     }
     let snapshot = Snapshot(tensors: tensors, pieces: pieces.map(\.1), chunkBytes: chunkBytes)
@@ -81,18 +83,62 @@ struct SampleState {
   @discardableResult
   func save(
     to directory: CheckpointDirectory, step: Int, writers: Int = 1, chunkBytes: Int = 1 << 20,
-    compression: Compression = .auto, parity: Bool = false, retention: Retention = .all, fileSystem: FileSystem = .real
+    compression: Compression = .auto, parity: Bool = false, retention: Retention = .all, fileSystem: FileSystem = .real,
+    element: (String) -> ElementType = { _ in .f32 }
   ) throws -> CommittedCheckpoint {
     let prepared = try directory.prepare(.random())
     let plan = plan(prepared.saveID, step: step, ranks: writers)
     let summaries = try parts(writers: writers).enumerated().map { rank, parts in
       try ShardWriter.write(
-        snapshot(parts, chunkBytes: chunkBytes), to: prepared.path, rank: rank, world: plan.world,
+        snapshot(parts, chunkBytes: chunkBytes, element: element), to: prepared.path, rank: rank, world: plan.world,
         saveID: prepared.saveID, compression: compression, plan: plan, fileSystem: fileSystem)
     }
     let record =
       parity ? try ParityWriter.write(to: prepared.path, ranks: writers, fileSystem: fileSystem) : nil
     return try directory.commit(plan, summaries: summaries, parity: record, retention: retention)
+  }
+
+  /// Saves as a run with frozen tensors does: they are written to files of their own, or linked where `candidate` holds them.
+  @discardableResult
+  func saveSharing(
+    _ candidate: FrozenShards?, to directory: CheckpointDirectory, step: Int, writers: Int = 1, chunkBytes: Int = 64,
+    retention: Retention = .all, fileSystem: FileSystem = .real
+  ) throws -> CommittedCheckpoint {
+    let prepared = try directory.prepare(.random())
+    let plan = plan(prepared.saveID, step: step, ranks: writers)
+    let fits = candidate?.hold(tensors, digests: frozenDigests) == true ? candidate : nil
+    let links = try directory.prepareFrozen(prepared, candidate: fits)
+    var summaries: [ShardSummary] = []
+    for (rank, parts) in parts(writers: writers).enumerated() {
+      for isFrozen in links ? [false] : [false, true] {
+        let own = parts.filter { tensors[slots[$0.slot].tensor].trainable != isFrozen }
+        if isFrozen && own.isEmpty { continue }
+        summaries.append(
+          try ShardWriter.write(
+            snapshot(own, chunkBytes: chunkBytes), to: prepared.path, rank: rank, world: plan.world,
+            saveID: prepared.saveID, isFrozen: isFrozen, plan: plan, fileSystem: fileSystem))
+      }
+    }
+    if links, let fits { try directory.link(fits, into: prepared.path) }
+    return try directory.commit(plan, summaries: summaries, linked: links ? fits : nil, retention: retention)
+  }
+
+  /// Of the values of frozen tensors.
+  var frozenDigests: [Int: Digest] {
+    var digests: [Int: Digest] = [:]
+    for slot in slots where !tensors[slot.tensor].trainable {
+      digests[slot.tensor] = slot.values.withUnsafeBufferPointer {
+        Digest(parameter: tensors[slot.tensor].name, slot: slot.name, elements: $0)
+      }
+    }
+    return digests
+  }
+
+  /// This state with the frozen tensors of another.
+  func withFrozen(of other: SampleState) -> SampleState {
+    var state = self
+    for (number, slot) in other.slots.enumerated() where !tensors[slot.tensor].trainable { state.slots[number] = slot }
+    return state
   }
 
   /// Where a checkpoint differs from this state; nil if nowhere.

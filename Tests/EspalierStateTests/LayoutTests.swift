@@ -86,6 +86,44 @@ import Testing
     #expect(pieces.allSatisfy { $0.range == 0..<blueprint.parameters[$0.parameter].count })
   }
 
+  /// Every second parameter, one segment as a whole, and all but one parameter.
+  static let frozen = [
+    [[100_000, 50_000, 7, 9]], [[20_000, 30_000], [40_000], [5, 6]], [[4096, 12_288, 60_001, 1], [8192]],
+  ].enumerated().map { number, sizes in
+    LooseModel.build(sizes) { name in
+      [{ $0.hasSuffix("1") || $0.hasSuffix("3") }, { $0.hasPrefix("1.") }, { $0 != "0.1" }][number](name)
+    }.blueprint
+  }
+
+  @Test(
+    "of a run what is trained lies in front; it and the frozen part are each tiled by ranks, on 64-byte and chunk edges",
+    arguments: frozen, [1, 2, 3, 4, 7])
+  func frozenParts(_ blueprint: Blueprint, ranks: Int) {
+    let layout = LayoutPlanner.plan(blueprint, ranks: ranks)
+    for (index, (segment, run)) in zip(blueprint.segments, layout.runs).enumerated() {
+      for (isTrained, part) in [(true, 0..<run.trained), (false, run.trained..<run.length)] {
+        let inside = zip(segment.parameters, run.offsets).filter { blueprint.parameters[$0.0].isTrainable == isTrained }
+        #expect(part.isEmpty == inside.isEmpty)
+        var end = part.lowerBound
+        for (parameter, offset) in inside {
+          #expect(offset % 16 == 0 && offset >= end && offset - end < 16 && part.contains(offset))
+          end = offset + blueprint.parameters[parameter].count
+        }
+        #expect(part.upperBound >= end && part.upperBound - end < 16)
+        let slices = (0..<ranks).map { isTrained ? run.slice(of: $0) : run.frozenSlice(of: $0) }
+        #expect(slices.first?.lowerBound == part.lowerBound && slices.last?.upperBound == part.upperBound)
+        #expect(zip(slices, slices.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound })
+        let next = slices.flatMap { layout.pieces(in: $0, segment: index, blueprint) }
+        #expect(next.allSatisfy { $0.range.lowerBound % 4096 == 0 })
+        #expect(next.reduce(0) { $0 + $1.range.count } == inside.reduce(0) { $0 + blueprint.parameters[$1.0].count })
+      }
+    }
+    // Neither the norm nor the slots know of frozen weights, and as to all others their layout is that of the others alone.
+    let trained = (0..<ranks).flatMap { layout.trainedPieces(of: $0, blueprint) }
+    #expect(trained.allSatisfy { blueprint.parameters[$0.parameter].isTrainable })
+    #expect(trained.reduce(0) { $0 + $1.range.count } == blueprint.trainedCount)
+  }
+
   @Test("shares of a large segment differ by no more than a chunk")
   func even() {
     let layout = LayoutPlanner.plan(LooseModel.build([[1_000_000]]).blueprint, ranks: 4)

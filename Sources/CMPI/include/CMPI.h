@@ -19,10 +19,11 @@ int32_t cmpi_init(int32_t *rank, int32_t *size);
 
 /// Sends sendBytes bytes to rank `to` while receiving receiveBytes bytes from rank `from`; a side of 0 bytes takes no part.
 ///
-/// No MPI call carries more than maximumCount bytes; both ends cut a message in the same way. `received` becomes the number of bytes that came.
+/// Each direction is cut into messages of `sendCut` and `receiveCut` bytes, at most INT_MAX, of which several are under way at once; both ends of
+/// a direction cut alike. `received` becomes the number of bytes that came.
 int32_t cmpi_exchange(
-    const void *send, int64_t sendBytes, int32_t to, void *receive, int64_t receiveBytes, int32_t from,
-    int64_t maximumCount, int64_t *received);
+    const void *send, int64_t sendBytes, int32_t to, int64_t sendCut, void *receive, int64_t receiveBytes, int32_t from,
+    int64_t receiveCut, int64_t *received);
 
 /// Finds the ranks that can share memory with this one and call themselves by the same number; collective over the world, once.
 ///

@@ -50,6 +50,6 @@ struct BenchOverlapCommand: CatalogueCommand {
 }
 
 /// Ranks without a recipe.
-private struct BenchmarkJob: RankJob {
+struct BenchmarkJob: RankJob {
   let settings = RunSettings()
 }

@@ -29,6 +29,9 @@ struct CheckCommand: CatalogueCommand {
       ),
       ("ZeRO stage", "\(settings.stage)\(settings.recompute ? ", activations computed again" : "")"),
     ]
+    if let frozen = FrozenText.of(parameters: run.blueprint.count, trained: run.blueprint.trainedCount) {
+      rows.insert(("frozen", frozen), at: 2)
+    }
     for (index, phase) in run.schedule.phases.enumerated() {
       rows.append(
         ("phase \(index)", "\(phase.name), \(Amount.count(phase.steps, "step")) from step \(phase.firstStep + 1)"))

@@ -32,6 +32,8 @@ struct InspectionReport: Encodable {
     let rank: Int
     let host: String
     let bytes: Int
+    /// The save that wrote a file of frozen tensors; absent for the shards of this one alone.
+    let firstSaved: String?
   }
 
   let path: String
@@ -69,14 +71,28 @@ struct InspectionReport: Encodable {
       Tensor(
         name: $0.record.name, shape: $0.record.shape, isTrainable: $0.record.trainable, slots: $0.slots.map(\.name))
     }
-    shards = manifest.shards.map { Shard(file: $0.file, rank: $0.rank, host: $0.host, bytes: $0.bytes) }
+    shards = manifest.shards.map {
+      Shard(
+        file: $0.file, rank: $0.rank, host: $0.host, bytes: $0.bytes, firstSaved: $0.frozen.map { "\($0.firstSaved)" })
+    }
     lineage = state.lineage
     settings = try SettingsFile(text: state.settings, name: "settings of \(reader.path)").value()
   }
 
+  /// nil where nothing is frozen.
+  private var frozenText: String? {
+    let trained = tensors.filter(\.isTrainable).reduce(0) { $0 + $1.shape.reduce(1, *) }
+    guard let text = FrozenText.of(parameters: parameters, trained: trained) else { return nil }
+    let files = shards.filter { $0.firstSaved != nil }
+    guard !files.isEmpty else { return text }
+    let isLinked = files.contains { $0.firstSaved != saveID }
+    return text + "; \(Amount.bytes(files.reduce(0) { $0 + $1.bytes })) in \(Amount.count(files.count, "file"))"
+      + (isLinked ? " of an earlier save" : "")
+  }
+
   var text: String {
     let ratio = Amount.fixed(Double(storedBytes) / Double(max(rawBytes, 1)), 2)
-    var text = TextTable.pairs([
+    var rows = [
       ("checkpoint", path), ("step", "\(step)"), ("saved", created), ("run", runID),
       (
         "world",
@@ -89,7 +105,9 @@ struct InspectionReport: Encodable {
       ),
       ("learned from", "\(Amount.grouped(targets)) targets in \(Amount.count(updates, "update"))"),
       ("digest", "\(digest)"),
-    ])
+    ]
+    if let frozenText { rows.insert(("frozen", frozenText), at: 6) }
+    var text = TextTable.pairs(rows)
     text +=
       "\n"
       + TextTable.columns(

@@ -50,7 +50,7 @@ struct PlanReport: Encodable {
 
   var text: String {
     let sent = plan.byRank.reduce(0) { $0 + $1.bytesSentPerStep }
-    var text = TextTable.pairs([
+    var rows = [
       (
         "model",
         "\(plan.model), \(Amount.count(plan.parameters, "parameter")) in \(Amount.count(plan.segments, "segment"))"
@@ -64,9 +64,18 @@ struct PlanReport: Encodable {
         "\(reductions.path): \(Amount.fixed(1000 * reductions.secondsPerStep, 1)) ms a step by the cost model, "
           + "before overlap"
       ),
-      ("checkpoint", "\(Amount.bytes(plan.checkpointBytes)) before compression"),
+      (
+        "checkpoint",
+        "\(Amount.bytes(plan.checkpointBytes)) before compression"
+          + (plan.frozenBytes > 0
+            ? ", of which \(Amount.bytes(plan.frozenBytes)) frozen are written once and linked" : "")
+      ),
       ("even ranks", advice.evenRanks.map(String.init).joined(separator: ", ")),
-    ])
+    ]
+    if let frozen = FrozenText.of(parameters: plan.parameters, trained: plan.trainedParameters) {
+      rows.insert(("frozen", frozen), at: 1)
+    }
+    var text = TextTable.pairs(rows)
     let slots = Array(Set(plan.byRank.flatMap { $0.bytesBySlot.keys })).sorted(by: Self.isBefore)
     text += "\nState that a rank holds, and what it sends and receives in a step:\n"
     text += TextTable.columns(

@@ -158,11 +158,15 @@ public struct Decoder: Model {
   /// Products alone: 6 a weight and token, and causal attention.
   public static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> Int {
     let c = configuration
-    let table = blueprint.parameters.first { $0.tags.contains(.embedding) }?.count ?? 0
-    let inProducts = blueprint.parameters.filter { $0.axes.count == 2 && !$0.tags.contains(.embedding) }
-      .reduce(c.tied ? table : 0) { $0 + $1.count }
-    // Forward and backward of a product: 6 a weight and token; of causal attention: 2 products over half the square, 3 times.
-    return 6 * inProducts * c.context + 6 * c.depth * c.width * c.context * c.context
+    let table = blueprint.parameters.firstIndex { $0.tags.contains(.embedding) }
+    let inProducts = blueprint.parameters.indices.filter { index in
+      let spec = blueprint.parameters[index]
+      return spec.axes.count == 2 && (!spec.tags.contains(.embedding) || (c.tied && index == table))
+    }
+    // Forward and backward of a product: 6 a trained weight and token; of causal attention: 2 products over half the square,
+    // 3 times.
+    let ofProducts = inProducts.reduce(0) { $0 + blueprint.operationsPerUse(of: $1) * blueprint.parameters[$1].count }
+    return ofProducts * c.context + 6 * c.depth * c.width * c.context * c.context
   }
 
   private static func divisors(of number: Int) -> String {

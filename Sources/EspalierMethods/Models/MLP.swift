@@ -93,7 +93,8 @@ public struct MLP: Model {
 
   /// Products alone: 6 a weight.
   public static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> Int {
-    6 * blueprint.parameters.filter { $0.axes.count == 2 }.reduce(0) { $0 + $1.count }
+    blueprint.parameters.indices.filter { blueprint.parameters[$0].axes.count == 2 }
+      .reduce(0) { $0 + blueprint.operationsPerUse(of: $1) * blueprint.parameters[$1].count }
   }
 }
 

@@ -115,13 +115,17 @@ package struct CheckpointDirectory: Sendable {
 
   /// Makes a prepared save a checkpoint, when every rank's shard is written, and then retires old ones.
   ///
-  /// - Parameter parity: of `ParityWriter`, where the save has it.
+  /// - Parameters:
+  ///   - linked: what `link` has put there in place of shards of frozen tensors.
+  ///   - parity: of `ParityWriter`, where the save has it.
   /// - Throws: `CheckpointError`; what was committed before is untouched.
   package func commit(
-    _ plan: CheckpointPlan, summaries: [ShardSummary], parity: ParityRecord? = nil, retention: Retention = .all
+    _ plan: CheckpointPlan, summaries: [ShardSummary], linked: FrozenShards? = nil, parity: ParityRecord? = nil,
+    retention: Retention = .all
   ) throws -> CommittedCheckpoint {
     let folder = "\(path)/\(CheckpointName.temporary(plan.saveID))"
-    let written = try SaveSeal.close(folder, plan, summaries, parity: parity, fileSystem: fileSystem)
+    let written = try SaveSeal.close(
+      folder, plan, summaries, linked: linked, parity: parity, fileSystem: fileSystem)
 
     let final = "\(path)/\(CheckpointName.of(step: plan.step))"
     try publish(folder, as: final, written)

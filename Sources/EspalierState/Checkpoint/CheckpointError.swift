@@ -77,6 +77,8 @@ enum CheckpointFormat {
   static let commitFile = "COMMIT"
   static let shardFolder = "shards"
   static let parityFolder = "parity"
+  /// Of files that hold frozen tensors and are shared by several checkpoints.
+  static let frozenFolder = "frozen"
   static let maximumManifestBytes = 256 << 20
   static let maximumIndexBytes = 256 << 20
   static let maximumCommitBytes = 512

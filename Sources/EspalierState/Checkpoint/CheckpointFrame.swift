@@ -50,11 +50,12 @@ struct CheckpointFrame: Sendable {
     }
   }
 
-  /// Opens one shard of the manifest and checks header, index and footer.
+  /// Opens one shard of the manifest and checks header, index and footer. A shared file carries the name of the save that
+  /// wrote it; the manifest still says which index it must have.
   func open(_ shard: Manifest.Shard) throws -> ShardReader {
     try ShardReader(
-      name: shard.name, in: fileSystem.openDirectory(CheckpointFormat.shardFolder, in: folder), expecting: shard,
-      saveID: manifest.saveID, fileSystem: fileSystem)
+      name: shard.name, in: fileSystem.openDirectory(shard.folder, in: folder), expecting: shard,
+      saveID: shard.frozen?.firstSaved ?? manifest.saveID, fileSystem: fileSystem)
   }
 
   /// What the name of a folder says of the step.

@@ -54,11 +54,13 @@ package final class CheckpointReader: Sendable {
               .indexDisagrees, file: shard.path, tensor: subject, "the shard has no piece \(piece.piece)")
           }
           let entry = shard.pieces[piece.piece]
-          guard entry.tensor == number, entry.slot == slot.name, entry.range == piece.range else {
+          guard entry.tensor == number, entry.slot == slot.name, entry.range == piece.range,
+            entry.element == slot.element
+          else {
             throw CheckpointError.damaged(
               .indexDisagrees, file: shard.path, tensor: subject,
-              "piece \(piece.piece) is elements \(entry.range) of '\(entry.slot)' of tensor \(entry.tensor) here, "
-                + "but \(piece.range) of '\(slot.name)' of tensor \(number) in the manifest")
+              "piece \(piece.piece) is \(entry.element) \(entry.range) of '\(entry.slot)' of tensor \(entry.tensor) here, "
+                + "but \(slot.element) \(piece.range) of '\(slot.name)' of tensor \(number) in the manifest")
           }
           unused[piece.shard] -= 1
         }
@@ -122,7 +124,7 @@ extension CheckpointReader {
         open = (piece.shard, file)
         try shard.read(
           piece: piece.piece, range: part, from: file, with: decoder,
-          into: UnsafeMutableRawPointer(destination + (part.lowerBound - range.lowerBound)))
+          into: destination + (part.lowerBound - range.lowerBound))
       } catch let error as CheckpointError { throw error.naming("\(tensor)/\(slot)") }
     }
   }

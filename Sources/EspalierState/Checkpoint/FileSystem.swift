@@ -8,7 +8,7 @@ internal import Glibc
 package struct FileSystem: Sendable {
   package enum Call: String, Sendable {
     case open, create, read, write, sync, makeDirectory, list, status, rename, removeFile, removeDirectory, lock
-    case truncate
+    case truncate, link
   }
   package typealias Gate = @Sendable (_ call: Call, _ path: String) -> Int32
 
@@ -17,8 +17,13 @@ package struct FileSystem: Sendable {
   package static let real = FileSystem()
 
   private let gate: Gate?
+  private let syncs: Bool
 
-  package init(gate: Gate? = nil) { self.gate = gate }
+  /// - Parameter syncs: false leaves out every wait for stable storage. For measuring what they cost, and for nothing else.
+  package init(gate: Gate? = nil, syncs: Bool = true) {
+    self.gate = gate
+    self.syncs = syncs
+  }
 
   // MARK: Opening
 
@@ -44,6 +49,17 @@ package struct FileSystem: Sendable {
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw CheckpointError(
         .notRegularFile, file: path, reason: "it is not a regular file", remedy: CheckpointError.damagedRemedy)
+    }
+    return (file, Int(status.st_size))
+  }
+
+  /// A regular file that the user named, and its length; symbolic links on the way are followed.
+  func openFile(named path: String) throws -> (file: OpenFile, length: Int) {
+    let file = try open(.open, path) { Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) }
+    var status = stat()
+    try check(.status, path) { fstat(file.descriptor, &status) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw CheckpointError(.notRegularFile, file: path, reason: "it is not a regular file", remedy: "name a file")
     }
     return (file, Int(status.st_size))
   }
@@ -80,7 +96,8 @@ package struct FileSystem: Sendable {
   }
 
   func readAll(_ file: OpenFile, length: Int) throws -> [UInt8] {
-    try [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
+    guard length > 0 else { return [] }
+    return try [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
       try read(
         file, into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<length]), at: 0)
       count = length
@@ -105,7 +122,18 @@ package struct FileSystem: Sendable {
 
   /// Returns when the file or folder is on stable storage. Nothing can be lost by closing it afterwards.
   func sync(_ file: OpenFile) throws {
+    guard syncs else { return }
     try check(.sync, file.path) { ProgressCounter.duringFileOperation { fsync(file.descriptor) } }
+  }
+
+  /// Returns when all of the file system that holds `path` is on stable storage, whoever wrote it.
+  package func syncAll(_ path: String) throws {
+    let folder = try openDirectory(path)
+    guard let syncFileSystem else {
+      Glibc.sync()
+      return
+    }
+    try check(.sync, path) { syncFileSystem(folder.descriptor) }
   }
 
   func syncDirectory(_ path: String) throws { try sync(openDirectory(path)) }
@@ -189,6 +217,25 @@ package struct FileSystem: Sendable {
     // NFS and a few others do not know the flag. Plain rename never replaces a folder that holds anything.
     guard try kind(new) == .missing else { throw failure(.rename, new, EEXIST) }
     try rename(path, to: new)
+  }
+
+  /// A second name for a file; not for what a symbolic link names.
+  func link(_ path: String, as new: String) throws {
+    try check(.link, new) { Glibc.link(path, new) }
+  }
+
+  /// A second file with the bytes of a regular one, on stable storage.
+  func copy(_ name: String, in folder: OpenFile, to new: String) throws {
+    let (source, length) = try openFile(name, in: folder)
+    let target = try create(new)
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    defer { block.deallocate() }
+    for start in stride(from: 0, to: length, by: block.count) {
+      let part = UnsafeMutableRawBufferPointer(rebasing: block[..<min(block.count, length - start)])
+      try read(source, into: part, at: start)
+      try write(target, UnsafeRawBufferPointer(part))
+    }
+    try sync(target)
   }
 
   func removeFile(_ path: String) throws {
@@ -281,6 +328,10 @@ private let renameNoReplace:
       unsafeBitCast(
         $0, to: (@convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32).self)
     }
+
+/// `syncfs`, likewise.
+private let syncFileSystem: (@convention(c) (Int32) -> Int32)? =
+  dlsym(nil, "syncfs").map { unsafeBitCast($0, to: (@convention(c) (Int32) -> Int32).self) }
 
 /// An open file or folder; closed with its last reference.
 final class OpenFile: Sendable {

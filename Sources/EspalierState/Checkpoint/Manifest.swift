@@ -60,6 +60,8 @@ package struct Manifest: Sendable, Equatable {
     package let name: String
     /// Of the whole slot.
     package let digest: Digest
+    /// How its elements are stored.
+    package let element: ElementType
     /// In the order of their elements, tiling the tensor.
     package let pieces: [Piece]
   }
@@ -76,6 +78,37 @@ package struct Manifest: Sendable, Equatable {
     package let bytes: Int
     package let chunks: Int
     package let indexChecksum: Checksum
+    /// Of a file in `frozen/`, which several checkpoints may share; nil for one of this save alone.
+    package let frozen: Frozen?
+
+    package init(
+      file: String, rank: Int, host: String, bytes: Int, chunks: Int, indexChecksum: Checksum, frozen: Frozen? = nil
+    ) {
+      self.file = file
+      self.rank = rank
+      self.host = host
+      self.bytes = bytes
+      self.chunks = chunks
+      self.indexChecksum = indexChecksum
+      self.frozen = frozen
+    }
+
+    init(_ summary: ShardSummary, saveID: SaveID) {
+      self.init(
+        file: summary.file, rank: summary.rank, host: summary.host, bytes: summary.bytes, chunks: summary.chunks,
+        indexChecksum: summary.indexChecksum,
+        frozen: summary.isFrozen
+          ? Frozen(firstSaved: saveID, rawBytes: summary.rawBytes, storedBytes: summary.storedBytes) : nil)
+    }
+  }
+
+  /// What a shared file says besides.
+  package struct Frozen: Sendable, Equatable {
+    /// The save that wrote it, whose name stands in its header.
+    package let firstSaved: SaveID
+    /// Bytes of its elements before and after compression.
+    package let rawBytes: Int
+    package let storedBytes: Int
   }
 
   package let version: (major: Int, minor: Int)
@@ -97,9 +130,13 @@ package struct Manifest: Sendable, Equatable {
 }
 
 extension Manifest {
-  /// Puts the summaries of all ranks together.
+  /// Puts the summaries of all ranks together, with the files of frozen tensors that were linked instead of written.
   /// - Throws: `CheckpointError` if they do not tile every slot of the plan, or the state is no JSON document.
-  init(plan: CheckpointPlan, summaries: [ShardSummary], parity: ParityRecord? = nil, file: String) throws {
+  /// - Parameter firstSaved: of files in `frozen/` that are of another save than the plan's, by name.
+  init(
+    plan: CheckpointPlan, summaries: [ShardSummary], linked: FrozenShards? = nil, firstSaved: [String: SaveID] = [:],
+    parity: ParityRecord? = nil, file: String
+  ) throws {
     version = (CheckpointFormat.major, CheckpointFormat.minor)
     saveID = plan.saveID
     step = plan.step
@@ -112,42 +149,48 @@ extension Manifest {
         .invalidJSON, file: file, reason: "the trainer's state is not strict JSON: \(error)",
         remedy: "report this as a bug")
     }
-    let ordered = summaries.sorted { $0.rank < $1.rank }
-    shards = ordered.map {
-      Shard(
-        file: $0.file, rank: $0.rank, host: $0.host, bytes: $0.bytes, chunks: $0.chunks, indexChecksum: $0.indexChecksum
-      )
-    }
-    rawBytes = ordered.reduce(0) { $0 + $1.rawBytes }
-    storedBytes = ordered.reduce(0) { $0 + $1.storedBytes }
+    let ordered = summaries.sorted { ($0.isFrozen ? 1 : 0, $0.rank) < ($1.isFrozen ? 1 : 0, $1.rank) }
+    shards = ordered.map { Shard($0, saveID: firstSaved[$0.file] ?? plan.saveID) } + (linked?.shards ?? [])
+    rawBytes = ordered.reduce(linked?.rawBytes ?? 0) { $0 + $1.rawBytes }
+    storedBytes = ordered.reduce(linked?.storedBytes ?? 0) { $0 + $1.storedBytes }
 
-    var found: [[String: (digest: Digest, pieces: [Piece])]] = Array(repeating: [:], count: plan.tensors.count)
+    var found: [[String: (digest: Digest, element: ElementType?, pieces: [Piece])]] = Array(
+      repeating: [:], count: plan.tensors.count)
     for (tensor, names) in plan.slots.enumerated() {
-      for name in names { found[tensor][name] = (.zero, []) }
+      for name in names { found[tensor][name] = (.zero, nil, []) }
     }
     for (shard, summary) in ordered.enumerated() {
       for (number, piece) in summary.pieces.enumerated() {
         guard found.indices.contains(piece.tensor), piece.lower < piece.upper,
-          found[piece.tensor][piece.slot] != nil
+          let slot = found[piece.tensor][piece.slot], slot.element ?? piece.element == piece.element
         else {
           throw CheckpointError(
             .unknownSlot, file: file,
             tensor: found.indices.contains(piece.tensor) ? plan.tensors[piece.tensor].name : nil,
-            reason:
-              "rank \(summary.rank) wrote slot '\(piece.slot)' of tensor \(piece.tensor), which is not in the plan",
+            reason: "rank \(summary.rank) wrote slot '\(piece.slot)' of tensor \(piece.tensor), "
+              + "which is not in the plan, or \(piece.element) unlike others",
             remedy: "report this as a bug")
         }
-        found[piece.tensor][piece.slot, default: (.zero, [])].digest += piece.digest
-        found[piece.tensor][piece.slot, default: (.zero, [])].pieces.append(
+        found[piece.tensor][piece.slot]?.digest += piece.digest
+        found[piece.tensor][piece.slot]?.element = piece.element
+        found[piece.tensor][piece.slot]?.pieces.append(
           Piece(shard: shard, piece: number, range: piece.lower..<piece.upper))
       }
+    }
+    for (tensor, slot) in linked?.slots ?? [:] where found.indices.contains(tensor) {
+      found[tensor][slot.name] = (
+        slot.digest, slot.element,
+        slot.pieces.map { Piece(shard: ordered.count + $0.shard, piece: $0.piece, range: $0.range) }
+      )
     }
     tensors = zip(plan.tensors, zip(plan.slots, found)).map { record, slots in
       Tensor(
         record: record,
         slots: slots.0.map { name in
-          let (digest, pieces) = slots.1[name] ?? (.zero, [])
-          return Slot(name: name, digest: digest, pieces: pieces.sorted { $0.range.lowerBound < $1.range.lowerBound })
+          let (digest, element, pieces) = slots.1[name] ?? (.zero, nil, [])
+          return Slot(
+            name: name, digest: digest, element: element ?? .f32,
+            pieces: pieces.sorted { $0.range.lowerBound < $1.range.lowerBound })
         })
     }
     try check(file: file)
@@ -191,6 +234,9 @@ extension Manifest {
             throw refuse(
               .overlap, subject,
               "elements \(piece.range.lowerBound) to \(min(end, piece.range.upperBound)) are there twice")
+          }
+          guard shards[piece.shard].frozen == nil || (!tensor.record.trainable && slot.name == "value") else {
+            throw refuse(.invalidField, subject, "a frozen file holds it, but it is trained")
           }
           guard used[piece.shard].insert(piece.piece).inserted else {
             throw refuse(.overlap, subject, "piece \(piece.piece) of shard \(piece.shard) is used twice")

@@ -36,7 +36,8 @@ extension Manifest {
     state = try fields.member("state")
     let shards = try fields.list("shards").map(Shard.init)
     guard shards.count <= CheckpointFormat.maximumShards else { throw fields.invalid("shards", "too many") }
-    guard Set(shards.map(\.file)).count == shards.count, Set(shards.map(\.rank)).count == shards.count else {
+    let ranks = shards.filter { $0.frozen == nil }.map(\.rank)
+    guard Set(shards.map(\.file)).count == shards.count, Set(ranks).count == ranks.count else {
       throw CheckpointError.damaged(.duplicateName, file: file, "a shard is listed twice")
     }
     self.shards = shards
@@ -64,18 +65,26 @@ extension CheckpointWorld {
 
 extension Manifest.Shard {
   fileprivate var json: StrictJSON {
-    .object([
-      .init("file", .string(file)), .init("rank", .integer(rank)), .init("host", .string(host)),
-      .init("bytes", .integer(bytes)), .init("chunks", .integer(chunks)),
-      .init("index", .string(indexChecksum.description)),
-    ])
+    .object(
+      [
+        .init("file", .string(file)), .init("rank", .integer(rank)), .init("host", .string(host)),
+        .init("bytes", .integer(bytes)), .init("chunks", .integer(chunks)),
+        .init("index", .string(indexChecksum.description)),
+      ]
+        + (frozen.map {
+          [
+            .init("firstSaved", .string($0.firstSaved.description)), .init("raw", .integer($0.rawBytes)),
+            .init("stored", .integer($0.storedBytes)),
+          ]
+        } ?? []))
   }
 
   fileprivate init(_ fields: ManifestFields) throws {
     file = try fields.string("file")
     guard Self.isAllowed(file) else {
       throw CheckpointError.damaged(
-        .wrongName, file: fields.file, "'\(file)' is no name of a shard (shards/, then letters, digits and . _ -)")
+        .wrongName, file: fields.file,
+        "'\(file)' is no name of a shard (shards/ or frozen/, then letters, digits and . _ -)")
     }
     rank = try fields.count("rank")
     host = try fields.string("host")
@@ -85,13 +94,27 @@ extension Manifest.Shard {
       throw fields.invalid("index", "16 hexadecimal digits")
     }
     indexChecksum = checksum
+    guard file.hasPrefix(CheckpointFormat.frozenFolder + "/") else {
+      frozen = nil
+      return
+    }
+    guard let firstSaved = SaveID(try fields.string("firstSaved")),
+      file.hasPrefix("\(CheckpointFormat.frozenFolder)/\(firstSaved)-")
+    else {
+      throw fields.invalid("firstSaved", "the 32 hexadecimal digits that the file's name begins with")
+    }
+    frozen = Manifest.Frozen(
+      firstSaved: firstSaved, rawBytes: try fields.count("raw"), storedBytes: try fields.count("stored"))
   }
 
-  /// `^folder/[A-Za-z0-9._-]{1,128}$`, and not a name that means a folder.
-  static func isAllowed(_ file: String, in folder: String = CheckpointFormat.shardFolder) -> Bool {
-    let prefix = folder + "/"
-    guard file.utf8.starts(with: prefix.utf8) else { return false }
-    let name = file.utf8.dropFirst(prefix.utf8.count)
+  /// `^folder/[A-Za-z0-9._-]{1,128}$` with one of the folders, and not a name that means a folder.
+  static func isAllowed(
+    _ file: String, in folders: [String] = [CheckpointFormat.shardFolder, CheckpointFormat.frozenFolder]
+  ) -> Bool {
+    guard let prefix = folders.map({ ($0 + "/").utf8 }).first(where: { file.utf8.starts(with: $0) }) else {
+      return false
+    }
+    let name = file.utf8.dropFirst(prefix.count)
     guard (1...128).contains(name.count), !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) else {
       return false
     }
@@ -106,7 +129,10 @@ extension Manifest.Shard {
   }
 
   /// Without the folder.
-  var name: String { String(file.dropFirst(CheckpointFormat.shardFolder.count + 1)) }
+  var name: String { file.firstIndex(of: "/").map { String(file[file.index(after: $0)...]) } ?? file }
+
+  /// The folder inside the checkpoint.
+  var folder: String { String(file.prefix { $0 != "/" }) }
 }
 
 extension TensorRecord {
@@ -138,18 +164,20 @@ extension Manifest.Tensor {
 
 extension Manifest.Slot {
   fileprivate var json: StrictJSON {
-    .object([
-      .init("name", .string(name)), .init("digest", .string(digest.description)),
-      .init(
-        "pieces",
-        .array(
-          pieces.map { piece in
-            .array([
-              .integer(piece.shard), .integer(piece.piece), .integer(piece.range.lowerBound),
-              .integer(piece.range.upperBound),
-            ])
-          })),
-    ])
+    let type: [StrictJSON.Member] = element == .f32 ? [] : [.init("dtype", .string(element.rawValue))]
+    return .object(
+      type + [
+        .init("name", .string(name)), .init("digest", .string(digest.description)),
+        .init(
+          "pieces",
+          .array(
+            pieces.map { piece in
+              .array([
+                .integer(piece.shard), .integer(piece.piece), .integer(piece.range.lowerBound),
+                .integer(piece.range.upperBound),
+              ])
+            })),
+      ])
   }
 
   fileprivate init(_ fields: ManifestFields, shardCount: Int) throws {
@@ -158,6 +186,10 @@ extension Manifest.Slot {
       throw fields.invalid("digest", "32 hexadecimal digits")
     }
     self.digest = digest
+    // Stored as the tensor is computed with, unless it says otherwise.
+    let type = fields.value["dtype"] == nil ? ElementType.f32.rawValue : try fields.string("dtype")
+    guard let element = ElementType(rawValue: type) else { throw fields.invalid("dtype", "f32 or bf16") }
+    self.element = element
     guard let list = try fields.member("pieces").elements else { throw fields.invalid("pieces", "a list") }
     pieces = try list.map { item in
       let numbers = item.elements?.compactMap(\.integer) ?? []

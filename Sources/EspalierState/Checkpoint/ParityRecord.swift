@@ -15,7 +15,7 @@ extension ParityRecord {
 
   init(_ fields: ManifestFields) throws {
     file = try fields.string("file")
-    guard Manifest.Shard.isAllowed(file, in: CheckpointFormat.parityFolder) else {
+    guard Manifest.Shard.isAllowed(file, in: [CheckpointFormat.parityFolder]) else {
       throw CheckpointError.damaged(
         .wrongName, file: fields.file, "'\(file)' is no name of a parity file (parity/, then letters, digits and . _ -)"
       )

@@ -3,11 +3,11 @@ enum SaveSeal {
   /// Writes MANIFEST.json and then COMMIT, syncs the folder, and opens the result as a reader would: what cannot be opened must
   /// not become a checkpoint.
   static func close(
-    _ folder: String, _ plan: CheckpointPlan, _ summaries: [ShardSummary], parity: ParityRecord?,
-    fileSystem: FileSystem
+    _ folder: String, _ plan: CheckpointPlan, _ summaries: [ShardSummary], linked: FrozenShards? = nil,
+    parity: ParityRecord?, fileSystem: FileSystem
   ) throws -> CheckpointReader {
     let manifestPath = "\(folder)/\(CheckpointFormat.manifestFile)"
-    let manifest = try Manifest(plan: plan, summaries: summaries, parity: parity, file: manifestPath)
+    let manifest = try Manifest(plan: plan, summaries: summaries, linked: linked, parity: parity, file: manifestPath)
     let bytes = manifest.json.canonical
     guard bytes.count <= CheckpointFormat.maximumManifestBytes else {
       throw CheckpointError(

@@ -10,7 +10,7 @@ struct ShardBody {
   private var chunkCount = 0
   private var slots: [String] = []
   /// Chunks are counted only when the next piece begins, so a piece is entered when it is complete.
-  private var open: (tensor: Int, slot: String, range: Range<Int>, firstChunk: Int)?
+  private var open: (tensor: Int, slot: String, range: Range<Int>, element: ElementType, firstChunk: Int)?
 
   init(output: OpenFile, fileSystem: FileSystem) {
     self.output = output
@@ -35,20 +35,20 @@ struct ShardBody {
     chunkCount += 1
   }
 
-  mutating func begin(tensor: Int, slot: String, range: Range<Int>) {
+  mutating func begin(tensor: Int, slot: String, range: Range<Int>, element: ElementType) {
     close()
-    open = (tensor, slot, range, chunkCount)
+    open = (tensor, slot, range, element, chunkCount)
   }
 
   private mutating func close() {
-    guard let (tensor, name, range, firstChunk) = open else { return }
+    guard let (tensor, name, range, element, firstChunk) = open else { return }
     open = nil
     let slot = slots.firstIndex(of: name) ?? slots.count
     if slot == slots.count { slots.append(name) }
     pieces.append(UInt32(tensor))
     pieces.append(UInt32(pieceCount))
     pieces.append(UInt32(slot))
-    pieces.append(UInt32(0))
+    pieces.append(element.code)
     pieces.append(UInt64(range.lowerBound))
     pieces.append(UInt64(range.upperBound))
     pieces.append(UInt64(firstChunk))

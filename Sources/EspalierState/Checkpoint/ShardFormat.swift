@@ -208,12 +208,12 @@ struct ChunkHeader: Equatable {
 
 extension ChunkHeader {
   init(
-    codec: ChunkCodec, filter: ChunkFilter, rawLength: Int, storedLength: Int, tensor: Int, piece: Int, ordinal: Int,
-    rawChecksum: UInt64, storedChecksum: UInt64
+    codec: ChunkCodec, filter: ChunkFilter, element: ElementType, rawLength: Int, storedLength: Int, tensor: Int,
+    piece: Int, ordinal: Int, rawChecksum: UInt64, storedChecksum: UInt64
   ) {
     self.codec = codec.rawValue
     self.filter = filter.rawValue
-    elementSize = 4
+    elementSize = UInt8(element.size)
     flags = 0
     self.rawLength = UInt32(rawLength)
     self.storedLength = UInt32(storedLength)

@@ -4,6 +4,7 @@ struct ShardReader: Sendable {
     let tensor: Int
     let slot: String
     let range: Range<Int>
+    let element: ElementType
     /// Into `chunks`.
     let chunks: Range<Int>
   }
@@ -15,6 +16,9 @@ struct ShardReader: Sendable {
     let rawChecksum: UInt64
     /// Of its first element, from the start of its piece.
     let firstElement: Int
+    let element: ElementType
+
+    var elementCount: Int { rawLength / element.size }
   }
 
   let path: String
@@ -138,7 +142,7 @@ struct ShardReader: Sendable {
         ShardFormat.indexHeaderBytes + number * ShardFormat.indexPieceBytes..<ShardFormat.indexHeaderBytes
           + (number + 1) * ShardFormat.indexPieceBytes)
       let slot = Int(entry.number(at: 8, as: UInt32.self))
-      guard entry.number(at: 4, as: UInt32.self) == UInt32(number), entry.number(at: 12, as: UInt32.self) == 0,
+      guard entry.number(at: 4, as: UInt32.self) == UInt32(number), let type = ElementType(code: entry.number(at: 12)),
         slot < slots.count, let lower = Int(exactly: entry.number(at: 16, as: UInt64.self)),
         let upper = Int(exactly: entry.number(at: 24, as: UInt64.self)), lower < upper,
         entry.number(at: 32) == UInt64(chunks.count), let count = Int(exactly: entry.number(at: 40, as: UInt64.self)),
@@ -152,13 +156,13 @@ struct ShardReader: Sendable {
           offset: Int(truncatingIfNeeded: index.number(at: at, as: UInt64.self)),
           storedLength: Int(index.number(at: at + 8, as: UInt32.self)),
           rawLength: Int(index.number(at: at + 12, as: UInt32.self)), rawChecksum: index.number(at: at + 16),
-          firstElement: element)
-        guard chunk.offset == offset, chunk.rawLength > 0, chunk.rawLength % 4 == 0,
+          firstElement: element, element: type)
+        guard chunk.offset == offset, chunk.rawLength > 0, chunk.rawLength % type.size == 0,
           chunk.rawLength <= CheckpointFormat.maximumChunkBytes, chunk.storedLength > 0,
           chunk.storedLength <= max(ShardFormat.storedBound(chunk.rawLength), 4),
-          chunk.rawLength / 4 <= upper - lower - element
+          chunk.elementCount <= upper - lower - element
         else { throw invalid("chunk \(chunks.count) is wrong") }
-        element += chunk.rawLength / 4
+        element += chunk.elementCount
         offset += ShardFormat.chunkHeaderBytes + ShardFormat.padded(chunk.storedLength)
         chunks.append(chunk)
       }
@@ -166,11 +170,14 @@ struct ShardReader: Sendable {
       pieces.append(
         Piece(
           tensor: Int(entry.number(at: 0, as: UInt32.self)), slot: slots[slot], range: lower..<upper,
-          chunks: first..<chunks.count))
+          element: type, chunks: first..<chunks.count))
     }
     guard chunks.count == Int(chunkCount), offset == end else { throw invalid("the chunks do not fill the file") }
     return (pieces, chunks, description)
   }
+
+  /// The folder inside the checkpoint.
+  var folder: String { directory.path.split(separator: "/").last.map(String.init) ?? "" }
 
   /// Opens the file for the reading of chunks.
   func open() throws -> OpenFile { try fileSystem.openFile(name, in: directory).file }
@@ -178,7 +185,7 @@ struct ShardReader: Sendable {
   /// Decodes the part of a piece that lies in `range` (in elements of the tensor) to the front of `destination`.
   func read(
     piece number: Int, range: Range<Int>, from file: OpenFile, with decoder: ChunkDecoder,
-    into destination: UnsafeMutableRawPointer
+    into destination: UnsafeMutablePointer<Float>
   ) throws {
     let piece = pieces[number]
     let wanted = range.lowerBound - piece.range.lowerBound..<range.upperBound - piece.range.lowerBound
@@ -192,16 +199,17 @@ struct ShardReader: Sendable {
     var index = low
     while index < piece.chunks.upperBound, chunks[index].firstElement < wanted.upperBound {
       let chunk = chunks[index]
-      let elements = chunk.firstElement..<chunk.firstElement + chunk.rawLength / 4
+      let elements = chunk.firstElement..<chunk.firstElement + chunk.elementCount
       let part = wanted.clamped(to: elements)
-      let target = destination + (part.lowerBound - wanted.lowerBound) * 4
+      let target = destination + (part.lowerBound - wanted.lowerBound)
       let identity = ChunkDecoder.Identity(
         tensor: piece.tensor, piece: number, ordinal: index - piece.chunks.lowerBound)
-      if part == elements {
+      if part == elements, chunk.element == .f32 {
         try decoder.decode(chunk, identity, from: file, with: fileSystem, into: target)
       } else {
         let whole = try decoder.decodeToScratch(chunk, identity, from: file, with: fileSystem)
-        target.copyMemory(from: whole + (part.lowerBound - elements.lowerBound) * 4, byteCount: part.count * 4)
+        chunk.element.widen(
+          whole + (part.lowerBound - elements.lowerBound) * chunk.element.size, into: target, count: part.count)
       }
       index += 1
     }

@@ -10,6 +10,7 @@ package struct ShardSummary: Codable, Sendable, Equatable {
     /// In elements of the whole tensor.
     package let lower: Int
     package let upper: Int
+    package let element: ElementType
     /// Of these elements at these indices.
     package let digest: Digest
   }
@@ -27,30 +28,43 @@ package struct ShardSummary: Codable, Sendable, Equatable {
   package let storedBytes: Int
   /// In the order of the shard.
   package let pieces: [Piece]
+
+  /// Whether later checkpoints may share the file.
+  package var isFrozen: Bool { file.hasPrefix(CheckpointFormat.frozenFolder + "/") }
 }
 
 /// Writes one rank's shard. Blocking, and free of any communication, so that a background thread can run it.
 package enum ShardWriter {
-  package static func file(rank: Int) -> String {
+  package static func file(rank: Int) -> String { "\(CheckpointFormat.shardFolder)/\(name(rank: rank))" }
+
+  /// The file of a rank's frozen tensors, which later checkpoints link: it keeps the name of the save that wrote it.
+  package static func frozenFile(rank: Int, saveID: SaveID) -> String {
+    "\(CheckpointFormat.frozenFolder)/\(saveID)-\(name(rank: rank))"
+  }
+
+  private static func name(rank: Int) -> String {
     let digits = String(rank)
-    return "\(CheckpointFormat.shardFolder)/w\(String(repeating: "0", count: max(0, 5 - digits.count)))\(digits).esp"
+    return "w\(String(repeating: "0", count: max(0, 5 - digits.count)))\(digits).esp"
   }
 
   /// Writes `snapshot` into the folder that `CheckpointDirectory.prepare` made and returns when it is on stable storage.
   ///
   /// - Parameters:
   ///   - directory: `PreparedSave.path`, the same folder for every rank.
+  ///   - isFrozen: whether these are the tensors that later saves will link instead of writing.
   ///   - plan: kept in the shard of rank 0, so that a lost manifest can be recovered.
   /// - Throws: `CheckpointError`, kind `notShared` if this rank does not see the folder, `diskFull` and the other kinds of
   ///   the file system otherwise.
   package static func write(
     _ snapshot: Snapshot, to directory: String, rank: Int, world: CheckpointWorld, saveID: SaveID,
-    compression: Compression = .auto, plan: CheckpointPlan? = nil, fileSystem: FileSystem = .real
+    compression: Compression = .auto, isFrozen: Bool = false, plan: CheckpointPlan? = nil,
+    fileSystem: FileSystem = .real
   ) throws -> ShardSummary {
     let host = hostName()
-    let name = file(rank: rank)
+    let name = isFrozen ? frozenFile(rank: rank, saveID: saveID) : file(rank: rank)
     let path = "\(directory)/\(name)"
-    guard try fileSystem.kind("\(directory)/\(CheckpointFormat.shardFolder)") == .directory else {
+    let folder = "\(directory)/\(isFrozen ? CheckpointFormat.frozenFolder : CheckpointFormat.shardFolder)"
+    guard try fileSystem.kind(folder) == .directory else {
       throw CheckpointError(
         .notShared, file: directory, reason: "rank \(rank) on \(host) does not see the folder that rank 0 made",
         remedy: "put the run on a file system that all hosts share")
@@ -59,34 +73,33 @@ package enum ShardWriter {
     var body = ShardBody(output: output, fileSystem: fileSystem)
     try body.append(ShardHeader(saveID: saveID, rank: UInt32(rank), ranks: UInt32(world.ranks)).encoded)
 
-    let encoder = ChunkEncoder(chunkBytes: snapshot.chunkElements * 4, compression: compression)
+    let encoder = ChunkEncoder(chunkBytes: snapshot.chunkBytes, compression: compression)
     for (number, piece) in snapshot.pieces.enumerated() {
-      let elements = UnsafeRawBufferPointer(snapshot.elements(piece))
-      body.begin(tensor: piece.tensor, slot: piece.slot, range: piece.range)
-      for (ordinal, start) in stride(from: 0, to: elements.count, by: snapshot.chunkElements * 4).enumerated() {
-        let end = min(start + snapshot.chunkElements * 4, elements.count)
+      let elements = snapshot.bytes(piece)
+      body.begin(tensor: piece.tensor, slot: piece.slot, range: piece.range, element: piece.element)
+      for (ordinal, start) in stride(from: 0, to: elements.count, by: snapshot.chunkBytes).enumerated() {
+        let end = min(start + snapshot.chunkBytes, elements.count)
         let checksum = snapshot.checksums[piece.firstChunk + ordinal]
         ProgressCounter.tick()
         do {
           let (record, stored) = try encoder.encode(
-            elements.slice(start..<end), checksum: checksum, tensor: piece.tensor, piece: number, ordinal: ordinal)
+            elements.slice(start..<end), of: piece.element, checksum: checksum, tensor: piece.tensor, piece: number,
+            ordinal: ordinal)
           try body.append(record, storedLength: stored, rawLength: end - start, checksum: checksum)
         } catch let error as CheckpointError {
           throw error.naming("\(snapshot.tensors[piece.tensor].name)/\(piece.slot)")
         }
       }
     }
-    let footer = try body.finish(ShardDescription(host: host, plan: rank == 0 ? plan : nil))
+    let footer = try body.finish(ShardDescription(host: host, plan: rank == 0 && !isFrozen ? plan : nil))
     try fileSystem.sync(output)
-    try fileSystem.syncDirectory("\(directory)/\(CheckpointFormat.shardFolder)")
+    try fileSystem.syncDirectory(folder)
 
     let pieces = snapshot.pieces.map { piece in
       ProgressCounter.tick()
       return ShardSummary.Piece(
         tensor: piece.tensor, slot: piece.slot, lower: piece.range.lowerBound, upper: piece.range.upperBound,
-        digest: Digest(
-          parameter: snapshot.tensors[piece.tensor].name, slot: piece.slot, firstIndex: piece.range.lowerBound,
-          elements: snapshot.elements(piece)))
+        element: piece.element, digest: snapshot.digest(piece))
     }
     return ShardSummary(
       file: name, rank: rank, host: host, bytes: Int(footer.fileLength), chunks: Int(footer.chunkCount),

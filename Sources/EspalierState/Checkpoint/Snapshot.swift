@@ -27,12 +27,17 @@ package struct StatePiece {
   package let range: Range<Int>
   /// `range.count` floats.
   package let source: UnsafePointer<Float>
+  /// How they are stored: the same for all pieces of a slot.
+  package let element: ElementType
 
-  package init(tensor: Int, slot: String, range: Range<Int>, source: UnsafePointer<Float>) {
+  package init(
+    tensor: Int, slot: String, range: Range<Int>, source: UnsafePointer<Float>, element: ElementType = .f32
+  ) {
     self.tensor = tensor
     self.slot = slot
     self.range = range
     self.source = source
+    self.element = element
   }
 }
 
@@ -47,7 +52,8 @@ package final class Snapshot: @unchecked Sendable {
     let tensor: Int
     let slot: String
     let range: Range<Int>
-    /// Into the arena, in bytes.
+    let element: ElementType
+    /// Into the arena, in bytes; a multiple of 8.
     let offset: Int
     /// Into `checksums`.
     let firstChunk: Int
@@ -57,28 +63,29 @@ package final class Snapshot: @unchecked Sendable {
 
   package let tensors: [TensorRecord]
   let pieces: [Piece]
-  let chunkElements: Int
+  let chunkBytes: Int
   let checksums: [UInt64]
   /// Without padding.
   package let byteCount: Int
   private let arena: UnsafeMutableRawPointer
 
   /// Copies and hashes; empty pieces are left out.
-  /// - Parameter chunkBytes: raw bytes of a chunk, a multiple of 4 up to 16 MiB.
+  /// - Parameter chunkBytes: stored elements of a chunk before compression, a multiple of 4 bytes up to 16 MiB.
   /// - Precondition: every piece lies inside its tensor.
   package init(tensors: [TensorRecord], pieces: [StatePiece], chunkBytes: Int = Snapshot.defaultChunkBytes) {
     precondition(
       chunkBytes % 4 == 0 && (4...CheckpointFormat.maximumChunkBytes).contains(chunkBytes),
       "a chunk has 4 to 16 Mi bytes in whole elements, not \(chunkBytes)")
     self.tensors = tensors
-    chunkElements = chunkBytes / 4
+    self.chunkBytes = chunkBytes
     let held = pieces.filter { !$0.range.isEmpty }
-    byteCount = held.reduce(0) { $0 + $1.range.count * 4 }
+    byteCount = held.reduce(0) { $0 + $1.range.count * $1.element.size }
+    let room = held.reduce(0) { $0 + ShardFormat.padded($1.range.count * $1.element.size) }
     let hugePage = 2 << 20
     arena = UnsafeMutableRawPointer.allocate(
-      byteCount: max(byteCount, 1), alignment: byteCount >= hugePage ? hugePage : 64)
+      byteCount: max(room, 1), alignment: room >= hugePage ? hugePage : 64)
     // The first touch of fresh memory costs more than the copy into it; huge pages make that rarer. Only advice: no error.
-    if byteCount >= hugePage { _ = madvise(arena, byteCount, MADV_HUGEPAGE) }
+    if room >= hugePage { _ = madvise(arena, room, MADV_HUGEPAGE) }
 
     var offset = 0
     var copies: [Piece] = []
@@ -92,16 +99,20 @@ package final class Snapshot: @unchecked Sendable {
         "piece \(piece.range) of '\(record.name)/\(piece.slot)', which has \(record.elementCount) elements")
       copies.append(
         Piece(
-          tensor: piece.tensor, slot: piece.slot, range: piece.range, offset: offset, firstChunk: checksums.count))
+          tensor: piece.tensor, slot: piece.slot, range: piece.range, element: piece.element, offset: offset,
+          firstChunk: checksums.count))
+      let chunkElements = chunkBytes / piece.element.size
       for start in stride(from: 0, to: piece.range.count, by: chunkElements) {
         // Copied and hashed chunk by chunk, so that the hash reads what is still in cache.
-        let bytes = min(chunkElements, piece.range.count - start) * 4
+        let count = min(chunkElements, piece.range.count - start)
+        let bytes = count * piece.element.size
         let copy = arena + offset
-        copy.copyMemory(from: piece.source + start, byteCount: bytes)
+        piece.element.narrow(piece.source + start, into: copy, count: count)
         checksums.append(XXH3_64bits(copy, bytes))
         ProgressCounter.tick()
         offset += bytes
       }
+      offset = ShardFormat.padded(offset)
     }
     self.pieces = copies
     self.checksums = checksums
@@ -109,7 +120,33 @@ package final class Snapshot: @unchecked Sendable {
 
   deinit { arena.deallocate() }
 
-  func elements(_ piece: Piece) -> UnsafeBufferPointer<Float> {
-    UnsafeBufferPointer(start: (arena + piece.offset).assumingMemoryBound(to: Float.self), count: piece.range.count)
+  /// The elements of a piece as they are stored.
+  func bytes(_ piece: Piece) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: arena + piece.offset, count: piece.range.count * piece.element.size)
+  }
+
+  /// Encodes all chunks and keeps none of them: what a save computes, without what it writes.
+  /// - Returns: the bytes that a shard would store.
+  package func encodedByteCount(compression: Compression) throws -> Int {
+    let encoder = ChunkEncoder(chunkBytes: chunkBytes, compression: compression)
+    var stored = 0
+    for (number, piece) in pieces.enumerated() {
+      let elements = bytes(piece)
+      for (ordinal, start) in stride(from: 0, to: elements.count, by: chunkBytes).enumerated() {
+        stored += try encoder.encode(
+          elements.slice(start..<min(start + chunkBytes, elements.count)), of: piece.element,
+          checksum: checksums[piece.firstChunk + ordinal], tensor: piece.tensor, piece: number, ordinal: ordinal
+        ).storedLength
+      }
+    }
+    return stored
+  }
+
+  /// Of the elements of a piece as a reader gets them.
+  func digest(_ piece: Piece) -> Digest {
+    let key = Digest.key(parameter: tensors[piece.tensor].name, slot: piece.slot)
+    return Digest(
+      key: key, firstIndex: piece.range.lowerBound, stored: arena + piece.offset, piece.element,
+      count: piece.range.count)
   }
 }

@@ -3,9 +3,13 @@ package import EspalierTensor
 
 /// Segments of parameters of any sizes, for layouts and stores: a model that computes nothing.
 package enum LooseModel {
-  /// - Parameter segments: for each segment the sizes of its parameters; they are called "segment.parameter" by number.
-  package static func build(_ segments: [[Int]]) -> Built<[Segment<LooseSegment>]> {
-    Scope.build { scope in
+  /// - Parameters:
+  ///   - segments: for each segment the sizes of its parameters; they are called "segment.parameter" by number.
+  ///   - isFrozen: by name.
+  package static func build(
+    _ segments: [[Int]], freezing isFrozen: @escaping (String) -> Bool = { _ in false }
+  ) -> Built<[Segment<LooseSegment>]> {
+    Scope.build(freezing: isFrozen) { scope in
       segments.enumerated().map { index, sizes in
         scope.segment("\(index)") { LooseSegment($0, sizes) }
       }

@@ -7,6 +7,7 @@ public struct RunSettings: CheckedSettings {
   public var model = Choice("decoder")
   public var optimizer = Choice("adamw")
   public var groups: [OptimizerGroup] = []
+  public var freeze: [String] = []
   public var data = Choice("text")
   public var batch = BatchSettings()
   public var stage = 1
@@ -36,6 +37,10 @@ public struct RunSettings: CheckedSettings {
     SettingField(
       "groups", unit: "list of groups",
       "Parameters that have other rates or decays; the first group that matches a parameter holds."),
+    SettingField(
+      "freeze", unit: "list of name patterns",
+      "Parameters that are not trained (* for any run of characters, ? for one): no gradient, no optimizer slot, saved once."
+    ),
     SettingField("data", unit: "one of the data sets", "What the model learns from, with its options."),
     SettingField("batch", "The samples of one step."),
     SettingField(

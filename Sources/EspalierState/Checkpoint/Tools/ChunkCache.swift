@@ -20,7 +20,8 @@ final class ChunkCache {
   }
 
   private struct Entry {
-    let elements: UnsafeMutableRawBufferPointer
+    let start: UnsafeMutableRawPointer
+    let bytes: Int
     var used: Int
   }
 
@@ -29,24 +30,40 @@ final class ChunkCache {
     self.capacity = capacity
   }
 
-  deinit { for entry in entries.values { entry.elements.deallocate() } }
+  deinit { for entry in entries.values { entry.start.deallocate() } }
 
-  /// Reads elements of a slot. Errors name file, tensor and slot.
+  /// Reads elements of a slot as floats. Errors name file, tensor and slot.
   /// - Precondition: `range` lies inside the tensor; `destination` has room for it.
   func read(
+    _ tensor: Manifest.Tensor, _ slot: Manifest.Slot, _ range: Range<Int>, into destination: UnsafeMutablePointer<Float>
+  ) throws {
+    try forEachPart(tensor, slot, range) { source, part in
+      slot.element.widen(source, into: destination + (part.lowerBound - range.lowerBound), count: part.count)
+    }
+  }
+
+  /// As above, as they are stored.
+  func readStored(
     _ tensor: Manifest.Tensor, _ slot: Manifest.Slot, _ range: Range<Int>, into destination: UnsafeMutableRawPointer
   ) throws {
+    let size = slot.element.size
+    try forEachPart(tensor, slot, range) { source, part in
+      (destination + (part.lowerBound - range.lowerBound) * size).copyMemory(
+        from: source, byteCount: part.count * size)
+    }
+  }
+
+  private func forEachPart(
+    _ tensor: Manifest.Tensor, _ slot: Manifest.Slot, _ range: Range<Int>,
+    _ body: (UnsafeRawPointer, Range<Int>) -> Void
+  ) throws {
     for part in reader.chunks(of: slot, in: range) {
-      let chunk = reader.shards[part.shard].chunks[part.chunk]
-      let elements: UnsafeMutableRawBufferPointer
-      do { elements = try decoded(part) } catch let error as CheckpointError {
+      let start: UnsafeMutableRawPointer
+      do { start = try decoded(part) } catch let error as CheckpointError {
         throw error.naming("\(tensor.record.name)/\(slot.name)")
       }
       let wanted = part.range.clamped(to: range)
-      assert(elements.count == chunk.rawLength)
-      (destination + (wanted.lowerBound - range.lowerBound) * 4).copyMemory(
-        from: UnsafeRawPointer(elements.baseAddress ?? destination) + (wanted.lowerBound - part.range.lowerBound) * 4,
-        byteCount: wanted.count * 4)
+      body(start + (wanted.lowerBound - part.range.lowerBound) * slot.element.size, wanted)
     }
   }
 
@@ -59,32 +76,31 @@ final class ChunkCache {
     return file
   }
 
-  private func decoded(_ part: CheckpointReader.ChunkPart) throws -> UnsafeMutableRawBufferPointer {
+  private func decoded(_ part: CheckpointReader.ChunkPart) throws -> UnsafeMutableRawPointer {
     clock += 1
     let key = Key(shard: part.shard, chunk: part.chunk)
     if let entry = entries[key] {
       entries[key]?.used = clock
-      return entry.elements
+      return entry.start
     }
     let shard = reader.shards[part.shard]
     let chunk = shard.chunks[part.chunk]
     while bytes + chunk.rawLength > capacity, let oldest = entries.min(by: { $0.value.used < $1.value.used }) {
-      bytes -= oldest.value.elements.count
-      oldest.value.elements.deallocate()
+      bytes -= oldest.value.bytes
+      oldest.value.start.deallocate()
       entries[oldest.key] = nil
     }
     let start = UnsafeMutableRawPointer.allocate(byteCount: chunk.rawLength, alignment: 64)
-    let elements = UnsafeMutableRawBufferPointer(start: start, count: chunk.rawLength)
     do {
       try decoder.decode(
         chunk, part.identity, from: file(part.shard), with: shard.fileSystem, into: start)
     } catch {
-      elements.deallocate()
+      start.deallocate()
       throw error
     }
-    entries[key] = Entry(elements: elements, used: clock)
-    bytes += elements.count
-    return elements
+    entries[key] = Entry(start: start, bytes: chunk.rawLength, used: clock)
+    bytes += chunk.rawLength
+    return start
   }
 }
 
@@ -110,14 +126,14 @@ extension CheckpointReader {
       let entry = shard.pieces[piece.piece]
       let chunks = shard.chunks[entry.chunks]
       let start = entry.range.lowerBound
-      var index = chunks.firstPlace { start + $0.firstElement + $0.rawLength / 4 > range.lowerBound }
+      var index = chunks.firstPlace { start + $0.firstElement + $0.elementCount > range.lowerBound }
       while index < chunks.endIndex, start + chunks[index].firstElement < range.upperBound {
         let first = start + chunks[index].firstElement
         parts.append(
           ChunkPart(
             shard: piece.shard, chunk: index,
             identity: .init(tensor: entry.tensor, piece: piece.piece, ordinal: index - chunks.startIndex),
-            range: first..<first + chunks[index].rawLength / 4))
+            range: first..<first + chunks[index].elementCount))
         index += 1
       }
       number += 1

@@ -35,8 +35,8 @@ struct ElementComparison {
     for start in stride(from: 0, to: total, by: window) {
       let range = start..<min(start + window, total)
       guard let one = left.baseAddress, let other = right.baseAddress else { break }
-      try first.read(a.tensor, a.slot, range, into: UnsafeMutableRawPointer(one))
-      try second.read(b.tensor, b.slot, range, into: UnsafeMutableRawPointer(other))
+      try first.read(a.tensor, a.slot, range, into: one)
+      try second.read(b.tensor, b.slot, range, into: other)
       for i in 0..<range.count where left[i].bitPattern != right[i].bitPattern {
         if parting == nil { parting = (start + i, left[i], right[i]) }
         count += 1

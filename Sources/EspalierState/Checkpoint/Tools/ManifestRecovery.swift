@@ -44,10 +44,13 @@ package struct ManifestRecovery {
     }
     let directory = try fileSystem.openDirectory(path)
     let commit = leftCommit(directory)
-    let (shards, ignored) = try findShards(directory, commit?.saveID)
-    let saveID = shards[0].header.saveID
+    let (own, ignored) = try findShards(directory, commit?.saveID)
+    let saveID = own[0].header.saveID
+    let shards = own + (try frozenShards(directory))
+    let firstSaved = Dictionary(
+      shards.map { ("\($0.folder)/\($0.name)", $0.header.saveID) }, uniquingKeysWith: { first, _ in first })
     let descriptions = try shards.map {
-      try ShardDescription(parsing: $0.description, saveID: saveID, file: $0.path)
+      try ShardDescription(parsing: $0.description, saveID: $0.header.saveID, file: $0.path)
     }
     guard let plan = descriptions[0].plan else {
       throw refusal("the shard of rank 0 does not tell names and state", shards[0].path)
@@ -57,9 +60,10 @@ package struct ManifestRecovery {
     }
     let summaries = try ShardSurvey(shards: shards, plan: plan).summaries(
       hosts: descriptions.map(\.host), workers: workers)
-    let parity = try recoverParity(summaries.map(\.file))
+    let parity = try recoverParity(summaries.map(\.file).filter(ShardParity.isCovered))
     let manifestPath = "\(path)/\(CheckpointFormat.manifestFile)", commitPath = "\(path)/\(CheckpointFormat.commitFile)"
-    let manifest = try Manifest(plan: plan, summaries: summaries, parity: parity, file: manifestPath)
+    let manifest = try Manifest(
+      plan: plan, summaries: summaries, firstSaved: firstSaved, parity: parity, file: manifestPath)
     let bytes = manifest.json.canonical
     let record = CommitRecord(manifest: manifest, bytes: bytes)
     // Aside and not away: whoever damaged them may still be of use.
@@ -92,7 +96,7 @@ package struct ManifestRecovery {
     var bySave: [SaveID: [ShardReader]] = [:]
     var problems: [CheckpointError] = []
     for name in try fileSystem.list(folder.path).sorted()
-    where Manifest.Shard.isAllowed("\(CheckpointFormat.shardFolder)/\(name)") {
+    where Manifest.Shard.isAllowed("\(folder.path)/\(name)", in: [folder.path]) {
       do {
         let reader = try ShardReader(name: name, in: folder, expecting: nil, saveID: nil, fileSystem: fileSystem)
         bySave[reader.header.saveID, default: []].append(reader)
@@ -116,6 +120,15 @@ package struct ManifestRecovery {
       shards.sorted { $0.header.rank < $1.header.rank },
       bySave.filter { $0.key != chosen }.values.joined().map(\.path).sorted() + problems.map(\.file)
     )
+  }
+
+  /// The files of frozen tensors, of whatever save: the folder holds those that belong to the checkpoint alone.
+  private func frozenShards(_ directory: OpenFile) throws -> [ShardReader] {
+    guard try fileSystem.kind("\(path)/\(CheckpointFormat.frozenFolder)") == .directory else { return [] }
+    let folder = try fileSystem.openDirectory(CheckpointFormat.frozenFolder, in: directory)
+    return try fileSystem.list(folder.path).sorted().map {
+      try ShardReader(name: $0, in: folder, expecting: nil, saveID: nil, fileSystem: fileSystem)
+    }
   }
 
   /// The parity file, if there is one that is the XOR of the shards.

@@ -11,8 +11,8 @@ struct ReshardPlan: Sendable {
 
   /// The pieces of each rank, in the order in which its store would write them.
   let shards: [[Piece]]
-  /// Elements of a chunk.
-  let chunkElements: Int
+  /// Of the elements of a whole chunk.
+  let chunkBytes: Int
   /// Whether every chunk of the slot is one of the source's, by tensor and slot.
   let isCopied: [[Bool]]
 
@@ -34,29 +34,30 @@ struct ReshardPlan: Sendable {
         }
         total = sum
       }
-      let run = LayoutPlanner.run(of: counts, ranks: ranks, granularity: record.granularity)
-      for rank in 0..<ranks {
-        let slice = run.slice(of: rank)
-        guard !slice.isEmpty else { continue }
-        for (place, tensor) in segment.enumerated() {
-          let offset = run.offsets[place]
-          let part = (offset..<offset + counts[place]).clamped(to: slice)
-          guard !part.isEmpty else { continue }
-          for slot in manifest.tensors[tensor].slots.indices {
-            shards[rank].append(
-              Piece(tensor: tensor, slot: slot, range: part.lowerBound - offset..<part.upperBound - offset))
+      // As in a store, trained and frozen tensors are shared out each by themselves.
+      for isTrained in [true, false] {
+        let tensors = segment.filter { manifest.tensors[$0].record.trainable == isTrained }
+        let counts = tensors.map { manifest.tensors[$0].record.elementCount }
+        let part = LayoutPlanner.part(counts, ranks, record.granularity)
+        for rank in 0..<ranks {
+          let slice = part.boundaries[rank]..<part.boundaries[rank + 1]
+          for (place, tensor) in tensors.enumerated() {
+            let own = (part.offsets[place]..<part.offsets[place] + counts[place]).clamped(to: slice)
+            guard !own.isEmpty else { continue }
+            let range = own.lowerBound - part.offsets[place]..<own.upperBound - part.offsets[place]
+            shards[rank] += manifest.tensors[tensor].slots.indices.map { Piece(tensor: tensor, slot: $0, range: range) }
           }
         }
       }
     }
     self.shards = shards
-    chunkElements = Self.chunkElements(reader)
+    chunkBytes = Self.chunkBytes(reader)
     var isCopied = manifest.tensors.map { $0.slots.map { _ in true } }
     for piece in shards.joined() where isCopied[piece.tensor][piece.slot] {
       let slot = manifest.tensors[piece.tensor].slots[piece.slot]
       var first = piece.range.lowerBound
       while first < piece.range.upperBound {
-        let range = first..<min(first + chunkElements, piece.range.upperBound)
+        let range = first..<min(first + chunkBytes / slot.element.size, piece.range.upperBound)
         if Self.sameChunk(reader, slot, range) == nil {
           isCopied[piece.tensor][piece.slot] = false
           break
@@ -76,12 +77,12 @@ struct ReshardPlan: Sendable {
   }
 
   /// That of the source, so that chunks coincide where they can; unless it is so large that it would cost memory.
-  private static func chunkElements(_ reader: CheckpointReader) -> Int {
+  private static func chunkBytes(_ reader: CheckpointReader) -> Int {
     let largest = 4 << 20
     let used = reader.shards.flatMap { shard in
       shard.pieces.filter { $0.chunks.count > 1 }.map { shard.chunks[$0.chunks.lowerBound].rawLength }
     }.max()
-    guard let used, used <= largest else { return Snapshot.defaultChunkBytes / 4 }
-    return used / 4
+    guard let used, used <= largest else { return Snapshot.defaultChunkBytes }
+    return used
   }
 }

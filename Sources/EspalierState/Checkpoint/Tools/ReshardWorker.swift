@@ -13,8 +13,8 @@ final class ReshardWorker {
     self.job = job
     self.fileSystem = fileSystem
     cache = ChunkCache(job.source)
-    encoder = ChunkEncoder(chunkBytes: job.cuts.chunkElements * 4, compression: compression)
-    elements = .allocate(byteCount: job.cuts.chunkElements * 4, alignment: 64)
+    encoder = ChunkEncoder(chunkBytes: job.cuts.chunkBytes, compression: compression)
+    elements = .allocate(byteCount: job.cuts.chunkBytes, alignment: 64)
   }
 
   deinit { elements.deallocate() }
@@ -37,7 +37,7 @@ final class ReshardWorker {
     for (number, piece) in job.cuts.shards[rank].enumerated() {
       let tensor = job.source.manifest.tensors[piece.tensor]
       let slot = tensor.slots[piece.slot]
-      body.begin(tensor: piece.tensor, slot: slot.name, range: piece.range)
+      body.begin(tensor: piece.tensor, slot: slot.name, range: piece.range, element: slot.element)
       let digest: Digest
       do {
         digest = try write(piece, number, tensor, slot, to: &body, &counts)
@@ -47,7 +47,7 @@ final class ReshardWorker {
       pieces.append(
         ShardSummary.Piece(
           tensor: piece.tensor, slot: slot.name, lower: piece.range.lowerBound, upper: piece.range.upperBound,
-          digest: digest))
+          element: slot.element, digest: digest))
     }
     let footer = try body.finish(ShardDescription(host: host, plan: rank == 0 ? plan : nil))
     try fileSystem.sync(output)
@@ -73,14 +73,12 @@ final class ReshardWorker {
     var first = piece.range.lowerBound
     var ordinal = 0
     while first < piece.range.upperBound {
-      let range = first..<min(first + job.cuts.chunkElements, piece.range.upperBound)
-      let bytes = UnsafeMutableRawBufferPointer(rebasing: elements[..<(range.count * 4)])
+      let range = first..<min(first + job.cuts.chunkBytes / slot.element.size, piece.range.upperBound)
+      let bytes = UnsafeMutableRawBufferPointer(rebasing: elements[..<(range.count * slot.element.size)])
       let same = ReshardPlan.sameChunk(job.source, slot, range)
       if same == nil || !isCopied, let start = bytes.baseAddress {
-        try cache.read(tensor, slot, range, into: start)
-        digest += Digest(
-          key: key, firstIndex: first,
-          elements: UnsafeBufferPointer(start: start.assumingMemoryBound(to: Float.self), count: range.count))
+        try cache.readStored(tensor, slot, range, into: start)
+        digest += Digest(key: key, firstIndex: first, stored: start, slot.element, count: range.count)
       }
       if let same {
         try copy(same, tensor: piece.tensor, piece: number, ordinal: ordinal, to: &body)
@@ -90,7 +88,7 @@ final class ReshardWorker {
         let raw = UnsafeRawBufferPointer(bytes)
         let checksum = Checksum(of: raw).value
         let (record, stored) = try encoder.encode(
-          raw, checksum: checksum, tensor: piece.tensor, piece: number, ordinal: ordinal)
+          raw, of: slot.element, checksum: checksum, tensor: piece.tensor, piece: number, ordinal: ordinal)
         try body.append(record, storedLength: stored, rawLength: raw.count, checksum: checksum)
         counts.recodedChunks += 1
         counts.recodedBytes += bytes.count

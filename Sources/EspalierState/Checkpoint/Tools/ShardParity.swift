@@ -41,7 +41,7 @@ struct ShardParity {
 
   /// Whether a file of the manifest takes part.
   static func isCovered(_ file: String) -> Bool {
-    Manifest.Shard.isAllowed(file, in: CheckpointFormat.shardFolder)
+    Manifest.Shard.isAllowed(file, in: [CheckpointFormat.shardFolder])
   }
 
   // MARK: Checking

@@ -22,11 +22,11 @@ struct ShardSurvey: Sendable {
       let summaries = shard.pieces.enumerated().map { number, piece in
         ShardSummary.Piece(
           tensor: piece.tensor, slot: piece.slot, lower: piece.range.lowerBound, upper: piece.range.upperBound,
-          digest: digests.read { $0[next + number] })
+          element: piece.element, digest: digests.read { $0[next + number] })
       }
       next += summaries.count
       return ShardSummary(
-        file: "\(CheckpointFormat.shardFolder)/\(shard.name)", rank: Int(shard.header.rank), host: host,
+        file: "\(shard.folder)/\(shard.name)", rank: Int(shard.header.rank), host: host,
         bytes: shard.length, chunks: shard.chunks.count, indexChecksum: shard.indexChecksum,
         rawBytes: shard.chunks.reduce(0) { $0 + $1.rawLength },
         storedBytes: shard.chunks.reduce(0) { $0 + $1.storedLength }, pieces: summaries)
@@ -49,9 +49,8 @@ struct ShardSurvey: Sendable {
         let elements = try decoder.decodeToScratch(
           chunk, .init(tensor: piece.tensor, piece: number, ordinal: ordinal), from: file, with: shard.fileSystem)
         digest += Digest(
-          key: key, firstIndex: piece.range.lowerBound + chunk.firstElement,
-          elements: UnsafeBufferPointer(
-            start: UnsafePointer(elements.assumingMemoryBound(to: Float.self)), count: chunk.rawLength / 4))
+          key: key, firstIndex: piece.range.lowerBound + chunk.firstElement, stored: elements, piece.element,
+          count: chunk.elementCount)
       } catch let error as CheckpointError { throw error.naming("\(name)/\(piece.slot)") }
     }
     return digest

@@ -1,0 +1,126 @@
+import EspalierState
+import EspalierTesting
+import Foundation
+import Testing
+
+/// Files that claim to be far more than they are: refused by a process of its own, whose memory and processor time are measured.
+@Suite(.serialized) struct CheckpointBombTests {
+  struct Usage {
+    let status: Int32
+    /// Resident at most, in bytes.
+    let memory: Int
+    let processorSeconds: Double
+    let errors: String
+  }
+
+  /// Runs `espalier verify --full` and asks the kernel what it took.
+  static func verify(_ path: String) throws -> Usage {
+    let log = path + ".log"
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    let product = try ProcessRunner.product("espalier")
+    var arguments: [UnsafeMutablePointer<CChar>?] = [product, "verify", "--full", path].map { strdup($0) }
+    arguments.append(nil)
+    defer { for argument in arguments { free(argument) } }
+    var process = pid_t()
+    #expect(posix_spawn(&process, product, &actions, nil, &arguments, environ) == 0)
+    var status: Int32 = 0
+    var usage = rusage()
+    while wait4(process, &status, 0, &usage) < 0 && errno == EINTR {}
+    func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) * 1e-6 }
+    return Usage(
+      status: status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f, memory: Int(usage.ru_maxrss) << 10,
+      processorSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+      errors: String(decoding: try Data(contentsOf: URL(fileURLWithPath: log)), as: UTF8.self))
+  }
+
+  static let nested = String(repeating: "[", count: 4 << 20)
+
+  static let bombs: [(name: String, plant: @Sendable (Forger) throws -> Void)] = [
+    ("nothing", { _ in }),
+    (
+      "a tensor of four terabytes",
+      { forger in
+        try forger.editManifest {
+          $0 = try Forger.replace($0, #""shape":[12]"#, with: #""shape":[1099511627776]"#)
+            .replacingOccurrences(of: "[0,0,0,12]", with: "[0,0,0,1099511627776]")
+            .replacingOccurrences(of: "[0,1,0,12]", with: "[0,1,0,1099511627776]")
+        }
+      }
+    ),
+    (
+      "a shape beyond 64 bits",
+      { try $0.editManifest { $0 = try Forger.replace($0, "[12]", with: "[4611686018427387904,8]") } }
+    ),
+    ("JSON nested four million deep", { try $0.editManifest { $0 = try Forger.replace($0, "[12]", with: nested) } }),
+    (
+      "a shard above the folder",
+      { try $0.editManifest { $0 = try Forger.replace($0, "shards/w00000.esp", with: "shards/..") } }
+    ),
+    (
+      "a shard that is a link",
+      { forger in
+        try FileManager.default.removeItem(atPath: forger.path + "/shards/w00000.esp")
+        try FileManager.default.createSymbolicLink(
+          atPath: forger.path + "/shards/w00000.esp", withDestinationPath: "/dev/zero")
+      }
+    ),
+    ("a manifest of a terabyte of holes", { #expect(truncate($0.path + "/MANIFEST.json", 1 << 40) == 0) }),
+    ("a COMMIT of a terabyte of holes", { #expect(truncate($0.path + "/COMMIT", 1 << 40) == 0) }),
+    ("a shard of a terabyte of holes", { #expect(truncate($0.path + "/shards/w00000.esp", 1 << 40) == 0) }),
+    ("an index of an exabyte", { try $0.editShard { $0.footer.put(UInt64(1) << 60, at: 8) } }),
+    ("four thousand million pieces", { try $0.editShard { $0.index.put(UInt32.max, at: 8) } }),
+    ("a million million chunks", { try $0.editShard { $0.index.put(UInt64(1) << 40, at: 16) } }),
+    ("a piece of an exabyte", { try $0.editShard { $0.index.put(UInt64(1) << 58, at: 24 + 24) } }),
+    ("a chunk of four gigabytes", { try $0.editShard { $0.index.put(UInt32.max - 3, at: 24 + 2 * 48 + 12) } }),
+    (
+      "a zstd frame that claims a terabyte",
+      { forger in
+        // Descriptor: single segment, checksum, content size in 8 bytes.
+        try forger.editShard { shard in
+          shard.chunks[68] = 0xe4
+          shard.chunks.put(UInt64(1) << 40, at: 69)
+          shard.sealFirstChunk()
+        }
+      }
+    ),
+    (
+      "a zstd window of two gigabytes",
+      { forger in
+        // Descriptor without a single segment, then the window's exponent.
+        try forger.editShard { shard in
+          shard.chunks[68] = 0x04
+          shard.chunks[69] = 0xa8
+          shard.sealFirstChunk()
+        }
+      }
+    ),
+  ]
+
+  @Test("a bomb is refused within 64 MiB and 100 ms beyond what a good checkpoint takes")
+  func bombs() throws {
+    var base: Usage?
+    for (name, plant) in Self.bombs {
+      try CheckpointHostileTests().withCheckpoint { forger in
+        try plant(forger)
+        let usage = try Self.verify(forger.path)
+        guard let base else {
+          #expect(usage.status == 0, "\(usage)")
+          base = usage
+          return
+        }
+        let (memory, seconds) = (usage.memory - base.memory, usage.processorSeconds - base.processorSeconds)
+        print(
+          "bomb: \(name): \(Double(memory >> 10) / 1024) MiB and \(Int(seconds * 1000)) ms beyond the \(base.memory >> 20)",
+          "MiB and \(Int(base.processorSeconds * 1000)) ms of a good checkpoint")
+        #expect(usage.status == 1 && !usage.errors.isEmpty, "\(name): \(usage)")
+        #expect(memory < 64 << 20, "\(name)")
+        // Processor time, so that a busy machine does not count; three times the promise, so that a slow one does not.
+        #expect(seconds < 0.3, "\(name)")
+      }
+    }
+  }
+}
