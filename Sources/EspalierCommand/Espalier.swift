@@ -64,6 +64,7 @@ struct RootCommand: ParsableCommand {
         subcommands: [
           InspectCommand.self, VerifyCommand.self, DigestCommand.self, DiffCommand.self, LogCommand.self,
           ReshardCommand.self, RepairCommand.self, RecoverCommand.self,
+          InspectCommand.self, VerifyCommand.self, DigestCommand.self, ExportCommand.self, ImportCommand.self,
         ]),
       CommandGroup(name: "Machine", subcommands: [BenchCommand.self]),
     ])

@@ -29,6 +29,9 @@ enum FailureReport {
     try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8))
   }
 
+  /// The same for what every rank of a job reads alike: rank 0 alone speaks.
+  static func warnOnce(_ line: String) { if Launcher.announcedRank == 0 { warn(line) } }
+
   /// The error without line breaks and without the names of types.
   static func sentence(_ error: any Error) -> String {
     let isOurs = type(of: error) is any CustomStringConvertible.Type

@@ -26,7 +26,8 @@ package enum Runs {
   /// Trains `recipe` (YAML text) in `directory`.
   package static func train(
     _ recipe: String, set overrides: [String] = [], ranks: Int = 1, in directory: String, resumes: Bool = false,
-    allowing allowed: [String] = [], stopsAfter: Int = 0, traceSteps: Int = 0, catalogue: Catalogue = .standard
+    allowing allowed: [String] = [], stopsAfter: Int = 0, traceSteps: Int = 0, catalogue: Catalogue = .standard,
+    fileSystem: FileSystem = .real
   ) throws -> Result {
     let settings = try RunSettings(
       recipe: SettingsFile(text: recipe, name: "recipe"),
@@ -39,6 +40,7 @@ package enum Runs {
     options.prints = false
     options.stopsAfter = stopsAfter
     options.traceSteps = traceSteps
+    options.fileSystem = fileSystem
     let communication = CommunicationOptions(
       deadlineSeconds: 60, checksCollectives: true, chunkElements: 5000, poisonsMemory: true)
     let results = try World.inProcess(ranks: ranks, options: communication) { [options] communicator in

@@ -27,6 +27,8 @@ package final class CheckpointSaver {
   /// A save under way.
   private struct Running {
     let plan: CheckpointPlan
+    /// Of rank 0: what is left of earlier saves.
+    let notes: [String]
     let started: ContinuousClock.Instant
     var waited: Double
     let result: Monitor<Result<[ShardSummary], any Error>?>
@@ -44,19 +46,23 @@ package final class CheckpointSaver {
   private let retention: Retention
   private let compression: Compression
   private let writesParity: Bool
+  private let fileSystem: FileSystem
   private var running: Running?
   /// The newest checkpoint's frozen weights, which the next save may link; on rank 0.
   private var frozen: FrozenShards?
   /// Of the frozen weights in memory: taken once, since nothing changes them.
   private var frozenDigests: [Int: Digest]?
 
-  /// - Parameter resumedFrom: the checkpoint of this run that the state came from; empty where there is none.
+  /// - Parameters:
+  ///   - run: the run directory.
+  ///   - resumedFrom: the checkpoint of this run that the state came from; empty where there is none.
   package init(
-    _ communicator: Communicator, directory: CheckpointDirectory, retention: Retention, compression: Compression,
-    writesParity: Bool = false, resumedFrom: String = ""
+    _ communicator: Communicator, run: String, retention: Retention, compression: Compression,
+    writesParity: Bool = false, resumedFrom: String = "", fileSystem: FileSystem = .real
   ) {
     self.communicator = communicator
-    self.directory = directory
+    self.fileSystem = fileSystem
+    directory = CheckpointDirectory(run: run, fileSystem: fileSystem)
     self.retention = retention
     self.compression = compression
     self.writesParity = writesParity
@@ -91,9 +97,10 @@ package final class CheckpointSaver {
         let save = try directory.prepare(saveID)
         let candidate = frozen?.hold(records, digests: digests) == true ? frozen : nil
         let links = hasFrozen ? try directory.prepareFrozen(save, candidate: candidate) : false
-        return Prepared(saveID: saveID, path: save.path, linksFrozen: links, failure: "")
+        return Prepared(
+          saveID: saveID, path: save.path, linksFrozen: links, notes: save.notes.map { "\($0)" }, failure: "")
       } catch {
-        return Prepared(saveID: saveID, path: "", linksFrozen: false, failure: "\(error)")
+        return Prepared(saveID: saveID, path: "", linksFrozen: false, notes: [], failure: "\(error)")
       }
     }
     guard prepared.failure.isEmpty else {
@@ -111,12 +118,14 @@ package final class CheckpointSaver {
     let frozenSnapshot = hasFrozen && !prepared.linksFrozen ? store.snapshot(frozen: true) : nil
     let linked = prepared.linksFrozen && communicator.rank == 0 ? frozen : nil
     let result = Monitor<Result<[ShardSummary], any Error>?>(nil)
-    let (rank, path, compression, checkpoints) = (communicator.rank, prepared.path, compression, directory)
+    let (rank, path, compression, checkpoints, fileSystem) = (
+      communicator.rank, prepared.path, compression, directory, fileSystem
+    )
     let thread = DedicatedThread(named: "writer \(rank)", stackBytes: 1 << 20) {
       func write(_ snapshot: Snapshot, isFrozen: Bool) throws -> ShardSummary {
         try ShardWriter.write(
           snapshot, to: path, rank: rank, world: world, saveID: saveID, compression: compression, isFrozen: isFrozen,
-          plan: plan)
+          plan: plan, fileSystem: fileSystem)
       }
       let written = Result {
         var shards = [try write(snapshot, isFrozen: false)]
@@ -127,8 +136,8 @@ package final class CheckpointSaver {
       result.update { $0 = written }
     }
     running = Running(
-      plan: plan, started: started, waited: Self.seconds(since: started), result: result, linked: linked,
-      thread: thread, folder: path)
+      plan: plan, notes: prepared.notes, started: started, waited: Self.seconds(since: started), result: result,
+      linked: linked, thread: thread, folder: path)
     return before
   }
 
@@ -147,11 +156,11 @@ package final class CheckpointSaver {
   /// Combines the shards on a thread of its own, now that all ranks have written theirs.
   private func beginParity() {
     guard let folder = running?.folder else { return }
-    let ranks = communicator.size
+    let (ranks, fileSystem) = (communicator.size, fileSystem)
     let result = Monitor<Result<ParityRecord, any Error>?>(nil)
     running?.parity = result
     _ = DedicatedThread(named: "parity", stackBytes: 1 << 20) {
-      let written = Result { try ParityWriter.write(to: folder, ranks: ranks) }
+      let written = Result { try ParityWriter.write(to: folder, ranks: ranks, fileSystem: fileSystem) }
       result.update { $0 = written }
     }
   }
@@ -160,7 +169,7 @@ package final class CheckpointSaver {
   private func parity(of running: Running) throws -> ParityRecord? {
     guard writesParity else { return nil }
     guard let begun = running.parity else {
-      return try ParityWriter.write(to: running.folder, ranks: communicator.size)
+      return try ParityWriter.write(to: running.folder, ranks: communicator.size, fileSystem: fileSystem)
     }
     return try begun.wait { $0 }?.get()
   }
@@ -188,7 +197,7 @@ package final class CheckpointSaver {
   private func commit(_ running: Running, _ parts: [WrittenPart]) -> Outcome {
     let summaries = parts.flatMap(\.summary)
     var failure = parts.map(\.failure).first { !$0.isEmpty } ?? ""
-    var path = "", notes: [String] = []
+    var path = "", notes = running.notes
     if failure.isEmpty {
       do {
         let committed = try directory.commit(
@@ -196,7 +205,7 @@ package final class CheckpointSaver {
           retention: retention)
         path = committed.path
         if frozenDigests?.isEmpty == false { frozen = FrozenShards(at: path) }
-        notes = committed.notes.map { "\($0)" }
+        notes += committed.notes.map { "\($0)" }
       } catch { failure = "\(error)" }
     }
     // Files that cannot be linked, or are no longer what they were, are written anew by the next save.
@@ -215,6 +224,7 @@ private struct Prepared: Codable, Sendable {
   let path: String
   /// Whether frozen weights are taken over from the checkpoint before.
   let linksFrozen: Bool
+  let notes: [String]
   /// Why it cannot; empty where it can.
   let failure: String
 }

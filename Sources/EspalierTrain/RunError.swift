@@ -13,6 +13,7 @@ package struct RunError: Error, CustomStringConvertible {
     case elsewhere
     case wrongModel
     case noRun
+    case notShared
   }
 
   package let kind: Kind

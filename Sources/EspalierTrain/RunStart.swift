@@ -1,6 +1,6 @@
 import EspalierComm
 import EspalierNN
-import EspalierState
+package import EspalierState
 import EspalierTensor
 import Foundation
 
@@ -10,18 +10,24 @@ import Foundation
 package struct RunStart: Codable, Sendable {
   /// The checkpoint to fill the store from; empty for weights from the seed.
   package let checkpoint: String
+  /// Of that checkpoint, so that no rank reads another one under the same name; nil without one.
+  package let saveID: SaveID?
   /// The slots to take from it; empty for all.
   package let slots: [String]
   package let isResume: Bool
   package let state: TrainingState
   /// What a person should know: refused checkpoints and why, changed settings, an old lock.
   package let notes: [String]
+  /// Of the run's lock, by which the other ranks see that they look at the same directory.
+  let holder: RunLock.Holder
 
   /// Decides on rank 0. The caller holds the run's lock.
-  static func decide(_ run: ResolvedRun, _ options: TrainerOptions, _ origin: RunOrigin) throws -> RunStart {
+  static func decide(_ run: ResolvedRun, _ options: TrainerOptions, _ origin: RunOrigin, _ holder: RunLock.Holder)
+    throws -> RunStart
+  {
     let directory = CheckpointDirectory(run: options.runDirectory)
     var notes = directory.cleanUp().map { "\($0)" }
-    if options.resumes { return try resume(run, options, directory, origin, notes: &notes) }
+    if options.resumes { return try resume(run, options, directory, origin, holder, notes: &notes) }
     if let newest = try directory.list().last {
       throw RunError(
         .runExists, subject: options.runDirectory,
@@ -35,17 +41,20 @@ package struct RunStart: Codable, Sendable {
     notes += run.settings.outsidePromise.map(warning)
     let start = run.settings.start
     guard !start.from.isEmpty else {
-      return RunStart(checkpoint: "", slots: [], isResume: false, state: state, notes: notes)
+      return RunStart(
+        checkpoint: "", saveID: nil, slots: [], isResume: false, state: state, notes: notes, holder: holder)
     }
     let reader = try CheckpointReader(start.from)
     let problems = reader.verify(full: true)
     if let first = problems.first { throw first }
-    return RunStart(checkpoint: start.from, slots: start.slots, isResume: false, state: state, notes: notes)
+    return RunStart(
+      checkpoint: start.from, saveID: reader.saveID, slots: start.slots, isResume: false, state: state, notes: notes,
+      holder: holder)
   }
 
   private static func resume(
     _ run: ResolvedRun, _ options: TrainerOptions, _ directory: CheckpointDirectory, _ origin: RunOrigin,
-    notes: inout [String]
+    _ holder: RunLock.Holder, notes: inout [String]
   ) throws -> RunStart {
     let found = try directory.newestValid(full: true)
     for refused in found.refused {
@@ -79,7 +88,9 @@ package struct RunStart: Codable, Sendable {
     notes += run.settings.outsidePromise.map(warning)
     notes += described.map { "changed since the checkpoint: \($0)" }
     notes += frozenChanges(from: reader, to: run)
-    return RunStart(checkpoint: reader.path, slots: [], isResume: true, state: state, notes: notes)
+    return RunStart(
+      checkpoint: reader.path, saveID: reader.saveID, slots: [], isResume: true, state: state, notes: notes,
+      holder: holder)
   }
 
   /// What a resume makes of weights that are newly frozen, or no longer.
@@ -100,12 +111,41 @@ package struct RunStart: Codable, Sendable {
     "the bits of this run may differ with the number of ranks and hosts: \(reason)"
   }
 
+  /// Refuses a run directory that is not one and the same on all ranks: each looks for the lock that rank 0 has just written.
+  /// Collective.
+  func checkSharing(_ communicator: Communicator, _ run: String) throws {
+    guard communicator.size > 1 else { return }
+    try communicator.together("looking for the lock of \(run)") {
+      // A network file system may show a new file late, within seconds.
+      var delay = 0.01
+      while !RunLock.isHeld(run, by: holder) {
+        guard delay < 3 else {
+          let host = communicator.members[communicator.rank].host
+          throw RunError(
+            .notShared, subject: run,
+            reason:
+              "rank \(communicator.rank) on \(host) does not see the lock that rank 0 on \(holder.host) has written there",
+            remedy: "choose a --run directory on a file system that all hosts share")
+        }
+        Thread.sleep(forTimeInterval: delay)
+        delay *= 2
+      }
+    }
+  }
+
   /// Fills the store of this rank. Collective.
   func fill(_ session: RankSession) throws {
     let store = session.store
     if checkpoint.isEmpty { return try store.initialize(seed: session.run.settings.seed) }
     try session.communicator.together("reading \(checkpoint)") {
       let reader = try CheckpointReader(checkpoint)
+      guard reader.saveID == saveID else {
+        throw RunError(
+          .notShared, subject: checkpoint,
+          reason:
+            "this rank sees another save there (\(reader.saveID)) than rank 0 chose (\(saveID.map { "\($0)" } ?? ""))",
+          remedy: "see that all hosts mount the same file system, and start again")
+      }
       let wanted = slots.isEmpty ? store.slots : store.slots.filter { slots.contains($0.name) }
       try Relayout(from: reader).read(into: store, slots: wanted)
     }

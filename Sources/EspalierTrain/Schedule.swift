@@ -17,6 +17,7 @@ public struct Schedule: Sendable, Equatable {
   public let stepCount: Int
   private let evaluateEvery: Int
   private let saveEvery: Int
+  private let savesAtBorders: Bool
 
   /// - Parameter stepsPerEpoch: the batches of one pass over the training set (`EpochOrder.batchesPerEpoch`).
   /// - Throws: `SettingsError` of kind `.conflict` when the training set does not fill a batch, or the run is longer than can be counted.
@@ -44,6 +45,7 @@ public struct Schedule: Sendable, Equatable {
     stepCount = first
     evaluateEvery = settings.evaluate.every
     saveEvery = settings.save.every
+    savesAtBorders = settings.save.keepBorders && settings.save.every > 0
   }
 
   private static func steps(
@@ -74,7 +76,19 @@ public struct Schedule: Sendable, Equatable {
   public func evaluates(after completed: Int) -> Bool { Self.isDue(every: evaluateEvery, completed, of: stepCount) }
 
   /// Whether a checkpoint is written when so many steps are done.
-  public func saves(after completed: Int) -> Bool { Self.isDue(every: saveEvery, completed, of: stepCount) }
+  public func saves(after completed: Int) -> Bool {
+    Self.isDue(every: saveEvery, completed, of: stepCount) || (savesAtBorders && border(after: completed) != nil)
+  }
+
+  /// The phase that ends when so many steps are done, in words; nil within a phase.
+  ///
+  /// The last one counts: another may be added before the run is resumed.
+  public func border(after completed: Int) -> String? {
+    guard completed > 0, let phase = phase(at: completed - 1), phase.firstStep + phase.steps == completed else {
+      return nil
+    }
+    return "end of phase \(phases.firstIndex(of: phase) ?? 0) (\(phase.name))"
+  }
 
   private static func isDue(every: Int, _ completed: Int, of count: Int) -> Bool {
     guard completed > 0 else { return false }

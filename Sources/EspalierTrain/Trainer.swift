@@ -23,6 +23,8 @@ package final class Trainer {
   /// The lanes of the step after this one, and what the ranks said of their weight.
   private var upcoming: (batches: [Batch], weight: Int?)?
   private var lastEvaluation: EvaluationResult?
+  /// Also one before a resume.
+  private var newestEvaluation: CheckpointMarks.Evaluation?
   private var lastLoss = Double.nan
   private var newestCheckpoint: String
   /// The step of the newest checkpoint; 0 before the first.
@@ -49,14 +51,16 @@ package final class Trainer {
       let claimed = try CheckpointDirectory(run: options.runDirectory).lock(breakLock: options.breaksLock)
       lock = claimed
       if watchdog != nil { Watchdog.prepare(run: options.runDirectory) }
-      return try RunStart.decide(run, options, origin)
+      return try RunStart.decide(run, options, origin, claimed.holder)
     }
     self.lock = lock
+    try start.checkSharing(communicator, options.runDirectory)
     watchdog?.record(in: options.runDirectory, rank: rank)
     session.step = start.state.step
     session.enter(.starting)
     try start.fill(session)
     state = start.state
+    newestEvaluation = start.state.marks?.evaluation
     newestCheckpoint = start.isResume ? start.checkpoint : ""
     committedStep = start.isResume ? start.state.step : 0
 
@@ -64,9 +68,9 @@ package final class Trainer {
       ranks: communicator.size, hosts: Set(communicator.members.map(\.host)).count, stage: run.settings.stage,
       transport: options.transport)
     saver = CheckpointSaver(
-      communicator, directory: CheckpointDirectory(run: options.runDirectory),
-      retention: .last(run.settings.save.keep), compression: run.settings.save.compression.forShards,
-      writesParity: run.settings.save.parity, resumedFrom: newestCheckpoint)
+      communicator, run: options.runDirectory, retention: run.settings.save.retention,
+      compression: run.settings.save.compression.forShards, writesParity: run.settings.save.parity,
+      resumedFrom: newestCheckpoint, fileSystem: TestKill()?.fileSystem(communicator) ?? options.fileSystem)
     step = TrainingStep(session, clip: run.settings.clip, seed: run.settings.seed)
     report = try RunReport(run, communicator, options, start)
     if options.traceSteps > 0 {
@@ -178,11 +182,14 @@ package final class Trainer {
     session.enter(.evaluating)
     let result = try Evaluation(session, validation, batch: settings.batch, limit: settings.batches).run()
     lastEvaluation = result
+    if result.loss.isFinite { newestEvaluation = .init(step: state.step, loss: result.loss) }
     report.evaluated(state.step, result, seconds: ReportClock.uptime() - started)
   }
 
   private func save() throws {
     session.enter(.saving)
+    state.marks = CheckpointMarks(
+      border: run.schedule.border(after: state.step), evaluation: newestEvaluation)
     for outcome in try saver.begin(session.store, state, world: world) { try saved(outcome) }
   }
 

@@ -1,5 +1,6 @@
 package import EspalierComm
 package import EspalierMethods
+package import EspalierState
 
 /// What the command line says of a run besides its recipe.
 package struct TrainerOptions: Sendable {
@@ -19,6 +20,8 @@ package struct TrainerOptions: Sendable {
   package var watchdog: Watchdog?
   /// Steps that trace.json covers, from the first that this process takes; 0 = no trace.
   package var traceSteps = 0
+  /// What saves use; tests make its calls fail.
+  package var fileSystem = FileSystem.real
   /// Whether rank 0 prints progress.
   package var prints = true
 

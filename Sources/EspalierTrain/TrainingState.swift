@@ -18,6 +18,8 @@ package struct TrainingState: Codable, Sendable {
   /// Of the data, in hexadecimal.
   package var dataHash: String
   package var lineage: [LineageEntry]
+  /// What decides how long the checkpoint stays.
+  package var marks: CheckpointMarks?
 
   /// The state of a run that begins.
   package init(settings: String, dataHash: String, lineage: [LineageEntry]) {
@@ -30,6 +32,17 @@ package struct TrainingState: Codable, Sendable {
     self.settings = settings
     self.dataHash = dataHash
     self.lineage = lineage
+  }
+
+  /// The state of weights that another program has written, for a run of this recipe.
+  package init(imported file: String, for run: ResolvedRun) throws {
+    self.init(
+      settings: try run.settings.canonicalJSON(), dataHash: hexadecimal(run.data.contentHash),
+      lineage: [
+        LineageEntry(
+          event: .imported, step: 0, ranks: 1, stage: 0, transport: "import", kernels: KernelLevel.description,
+          changes: ["weights from \(file)"])
+      ])
   }
 
   /// Steps done.
@@ -53,7 +66,7 @@ package struct TrainingState: Codable, Sendable {
 
 /// One event in the history of a run.
 package struct LineageEntry: Codable, Sendable, Hashable {
-  package enum Event: String, Codable, Sendable { case start, resume, reshard }
+  package enum Event: String, Codable, Sendable { case start, resume, reshard, imported = "import" }
 
   package let event: Event
   /// Steps done before it.

@@ -46,6 +46,10 @@ enum CommandLineHelpText {
       verify                  Checks that checkpoints are whole.
       digest                  Prints a fingerprint of every slot and of the whole
                               state.
+      export                  Writes weights for other software: all as
+                              safetensors, or one tensor as .npy.
+      import                  Makes a checkpoint of a safetensors file, for a run
+                              to start from.
 
     MACHINE SUBCOMMANDS:
       bench                   Measures speed on this machine.
@@ -283,6 +287,57 @@ enum CommandLineHelpText {
       --json                  Print JSON.
       -h, --help              Show help information.
 
+    $ espalier export --help
+    OVERVIEW: Writes weights for other software: all as safetensors, or one tensor
+    as .npy.
+
+    The ending of FILE decides which. Nothing is written over a file that exists.
+    f32 keeps every bit; bf16 and f16 round to nearest, ties to even, and what is
+    too large becomes infinite, which is counted. Slots other than value are called
+    name@slot.
+
+    USAGE: espalier export <checkpoint> <file> [--slots <names>] [--dtype <dtype>] [--names <table>] [--tensor <name>] [--slot <name>] [--json]
+
+    ARGUMENTS:
+      <checkpoint>            The folder of a checkpoint, or a run directory, which
+                              stands for its newest valid checkpoint.
+      <file>                  The file to write: *.safetensors or *.npy.
+
+    OPTIONS:
+      --slots <names>         The slots to write, separated by commas. (default:
+                              value)
+      --dtype <dtype>         The type of the elements. (values: f32, bf16, f16;
+                              default: f32)
+      --names <table>         Whose names the tensors have: espalier, or a table of
+                              the model's (decoder: llama). (default: espalier)
+      --tensor <name>         For .npy: the tensor.
+      --slot <name>           For .npy: its slot (default: value).
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier import --help
+    OVERVIEW: Makes a checkpoint of a safetensors file, for a run to start from.
+
+    The recipe says which model the weights are for; F32, F16 and BF16 are widened
+    exactly. A run begins from it with `start: { from: TO, slots: [value] }`.
+    Everything that is missing, superfluous or of another shape is named.
+
+    USAGE: espalier import <file> <to> --recipe <recipe> [--set <key.path=value> ...] [--names <table>] [--json]
+
+    ARGUMENTS:
+      <file>                  A safetensors file.
+      <to>                    The folder of the checkpoint to make.
+
+    OPTIONS:
+      --recipe <recipe>       The recipe whose model it is.
+      --set <key.path=value>  Changes a setting, as stage=3 or
+                              schedule.0.train.steps=20; may be repeated.
+      --names <table>         Whose names the tensors have: espalier, or a table of
+                              the model's (default: what the file says, else
+                              espalier).
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
     $ espalier bench --help
     OVERVIEW: Measures speed on this machine.
 
@@ -387,8 +442,8 @@ enum CommandLineHelpText {
                               floats in the state. (default: 8388608)
       --repeats <repeats>     Counted rounds; the medians count. (default: 5)
       --directory <folder>    Where to write; nothing is left behind. (default: .)
-      --sync <sync>           What a save waits for: none, files (as in training) or
-                              all of the file system. (values: none, files, all;
+      --sync <sync>           What a save waits for: none, files (as in training)
+                              or all of the file system. (values: none, files, all;
                               default: files)
       --whole                 Leaves out the operations on their own.
       --json                  Print JSON.

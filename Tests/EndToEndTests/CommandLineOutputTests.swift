@@ -55,6 +55,9 @@ import Testing
     #expect((report["world"] as? [String: Any])?["ranks"] as? Int == 2)
     #expect((report["lineage"] as? [Any])?.count == 1)
     #expect((report["settings"] as? [String: Any])?["seed"] as? Int == 5)
+    let end = try text(["inspect", "runs/tiny"])
+    #expect(
+      end.contains("border        end of phase 0 (train)") && end.contains(/validation    loss [0-9.]+ after step 12/))
     #expect(try text(["inspect", "runs/tiny"]).contains("world         2 ranks on 1 host (in-process, ZeRO 1)"))
   }
 

@@ -1,5 +1,6 @@
 import EspalierComm
 import EspalierMethods
+import EspalierNN
 import EspalierState
 import EspalierTesting
 import EspalierTrain

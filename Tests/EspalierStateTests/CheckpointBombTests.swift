@@ -22,11 +22,13 @@ import Testing
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     let product = try ProcessRunner.product("espalier")
-    var arguments: [UnsafeMutablePointer<CChar>?] = [product, "verify", "--full", path].map { strdup($0) }
-    arguments.append(nil)
-    defer { for argument in arguments { free(argument) } }
+    let words: [String] = [product, "verify", "--full", path]
+    var arguments = words.map { strdup($0) } + [nil]
+    let settings = ProcessInfo.processInfo.environment.map { "\($0)=\($1)" }
+    var environment = settings.map { strdup($0) } + [nil]
+    defer { for string in arguments + environment { free(string) } }
     var process = pid_t()
-    #expect(posix_spawn(&process, product, &actions, nil, &arguments, environ) == 0)
+    #expect(posix_spawn(&process, product, &actions, nil, &arguments, &environment) == 0)
     var status: Int32 = 0
     var usage = rusage()
     while wait4(process, &status, 0, &usage) < 0 && errno == EINTR {}

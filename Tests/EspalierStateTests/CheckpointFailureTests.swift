@@ -3,28 +3,49 @@ import Foundation
 import Synchronization
 import Testing
 
-/// Saves that fail at every point: the checkpoint before always loads, and the next save succeeds.
+/// Saves that fail at every point: the checkpoint before always loads, the message names the cause, and the next save succeeds.
 @Suite struct CheckpointFailureTests {
-  /// Fails the calls whose numbers are in `failing`, counted from 0.
-  final class Trap: Sendable {
-    private let count = Mutex(0)
-    private let failing: Range<Int>
-    private let code: Int32
+  /// What befalls a save.
+  enum Fault: Sendable, CaseIterable {
+    /// One call fails.
+    case inputOutput, diskFull
+    /// One call that writes or reads does half of it, as the system may; others are spared.
+    case half
+    /// One call that writes does half of it, and the next finds the disk full.
+    case halfThenFull
+    /// One call does what it does, by half if it writes, and the process is dead.
+    case crash
+  }
 
-    init(failing: Range<Int>, code: Int32) {
-      self.failing = failing
-      self.code = code
+  /// Strikes at one call, counted from 0.
+  final class Trap: Sendable {
+    private let count = Mutex((calls: 0, isHalf: false))
+    private let strikes: Int
+    private let fault: Fault
+
+    init(_ fault: Fault, at call: Int) {
+      self.fault = fault
+      strikes = call
     }
 
-    var calls: Int { count.withLock { $0 } }
+    var calls: Int { count.withLock { $0.calls } }
 
     var fileSystem: FileSystem {
-      FileSystem { _, _ in
+      .watched(answering: { call, _ in
         self.count.withLock { count in
-          defer { count += 1 }
-          return self.failing.contains(count) ? self.code : 0
+          defer { count.calls += 1 }
+          let distance = count.calls - self.strikes
+          switch self.fault {
+          case .inputOutput: return distance == 0 ? .fail(EIO) : .proceed
+          case .diskFull: return distance == 0 ? .fail(ENOSPC) : .proceed
+          case .half: return distance == 0 ? .partial : .proceed
+          case .halfThenFull:
+            if distance == 0 { count.isHalf = call == .write }
+            return distance == 0 ? .partial : distance == 1 && count.isHalf ? .fail(ENOSPC) : .proceed
+          case .crash: return distance < 0 ? .proceed : distance == 0 && call == .write ? .partial : .fail(EIO)
+          }
         }
-      }
+      })
     }
   }
 
@@ -32,30 +53,42 @@ import Testing
   static let second = SampleState(shapes: [[3], [40]], seed: 2)
   static let third = SampleState(shapes: [[3], [40]], seed: 3)
 
-  func save(_ state: SampleState, _ step: Int, _ run: String, _ fileSystem: FileSystem) throws -> CommittedCheckpoint {
+  func save(
+    _ state: SampleState, _ step: Int, _ run: String, _ fileSystem: FileSystem, writers: Int = 2,
+    noting note: (CheckpointError) -> Void = { _ in }
+  ) throws -> CommittedCheckpoint {
     try state.save(
-      to: CheckpointDirectory(run: run, fileSystem: fileSystem), step: step, writers: 2, chunkBytes: 64,
-      retention: .last(1), fileSystem: fileSystem)
+      to: CheckpointDirectory(run: run, fileSystem: fileSystem), step: step, writers: writers, chunkBytes: 64,
+      retention: .last(1), fileSystem: fileSystem, noting: note)
   }
 
-  /// - Parameter dies: every call after the failed one fails too, as if the process had been killed there.
-  @Test("whichever call of a save fails, or is the last, nothing that was committed is lost", arguments: [false, true])
-  func everyCall(dies: Bool) throws {
+  @Test(
+    "whatever befalls whichever call of a save, nothing that was committed is lost, and the message names the cause",
+    arguments: Fault.allCases, [1, 2])
+  func everyCall(fault: Fault, writers: Int) throws {
     var k = 0
     var wasReached = true
     while wasReached {
       try withTemporaryRun { run in
         _ = try save(Self.first, 9, run, .real)
-        let trap = Trap(failing: k..<(dies ? Int.max : k + 1), code: EIO)
+        let trap = Trap(fault, at: k)
         var committed = false
+        var told: [CheckpointError] = []
         do {
-          _ = try save(Self.second, 10, run, trap.fileSystem)
+          _ = try save(Self.second, 10, run, trap.fileSystem, writers: writers) { told.append($0) }
           committed = true
-        } catch let error as CheckpointError {
-          #expect(error.kind == .inputOutput || error.kind == .notShared, "call \(k): \(error)")
-          #expect(error.file.hasPrefix(run), "call \(k): \(error)")
-        }
+        } catch let error as CheckpointError { told.append(error) }
         wasReached = trap.calls > k
+        let isFull = fault == .diskFull || fault == .halfThenFull
+        for error in told {
+          #expect(error.kind == (isFull ? .diskFull : .inputOutput), "call \(k): \(error)")
+          #expect(
+            error.reason.contains(isFull ? "No space left on device" : "Input/output error"), "call \(k): \(error)")
+          #expect(error.file.hasPrefix(run) || run.hasPrefix(error.file + "/"), "call \(k): \(error)")
+        }
+        #expect(!committed || fault != .half || told.isEmpty)
+        #expect(committed || (fault != .half && !told.isEmpty), "call \(k): \(told)")
+        if wasReached, [.inputOutput, .diskFull].contains(fault) { #expect(!told.isEmpty, "call \(k) failed unheard") }
 
         let (reader, refused) = try CheckpointDirectory(run: run).newestValid()
         let checkpoint = try #require(reader, "call \(k): no checkpoint is left")
@@ -77,6 +110,36 @@ import Testing
       k += 1
     }
     #expect(k > 80, "a save and the retirement of the one before make more calls than \(k)")
+  }
+
+  @Test("what cannot be opened does not become a checkpoint")
+  func damagedBeforeCommit() throws {
+    try withTemporaryRun { run in
+      let directory = CheckpointDirectory(run: run)
+      _ = try Self.first.save(to: directory, step: 1)
+      let prepared = try directory.prepare(.random())
+      let plan = Self.second.plan(prepared.saveID, step: 2, ranks: 1)
+      let summary = try ShardWriter.write(
+        Self.second.snapshot(Self.second.parts(writers: 1)[0], chunkBytes: 64), to: prepared.path, rank: 0,
+        world: plan.world, saveID: prepared.saveID)
+      try FileHandle(forUpdating: URL(filePath: "\(prepared.path)/\(summary.file)")).truncate(atOffset: 100)
+      let error = #expect(throws: CheckpointError.self) {
+        _ = try directory.commit(plan, summaries: [summary], retention: .last(1))
+      }
+      #expect(error?.kind == .truncated || error?.kind == .wrongLength, "\(error)")
+      #expect(try directory.list().map(\.step) == [1])
+    }
+  }
+
+  @Test("a checkpoint of the same step that cannot be read just now does not give way")
+  func unreadable() throws {
+    try withTemporaryRun { run in
+      _ = try save(Self.first, 7, run, .real)
+      let failing = FileSystem { call, path in call == .read && path.contains("step-0000000007/shards") ? EIO : 0 }
+      let error = #expect(throws: CheckpointError.self) { _ = try save(Self.second, 7, run, failing) }
+      #expect(error?.kind == .inputOutput && error?.reason == "read failed: Input/output error")
+      #expect(try Self.first.difference(from: #require(CheckpointDirectory(run: run).newestValid().reader)) == nil)
+    }
   }
 
   @Test("a full disk is named as such, with the path")

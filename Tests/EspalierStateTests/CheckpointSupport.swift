@@ -84,9 +84,10 @@ struct SampleState {
   func save(
     to directory: CheckpointDirectory, step: Int, writers: Int = 1, chunkBytes: Int = 1 << 20,
     compression: Compression = .auto, parity: Bool = false, retention: Retention = .all, fileSystem: FileSystem = .real,
-    element: (String) -> ElementType = { _ in .f32 }
+    element: (String) -> ElementType = { _ in .f32 }, noting note: (CheckpointError) -> Void = { _ in }
   ) throws -> CommittedCheckpoint {
     let prepared = try directory.prepare(.random())
+    prepared.notes.forEach(note)
     let plan = plan(prepared.saveID, step: step, ranks: writers)
     let summaries = try parts(writers: writers).enumerated().map { rank, parts in
       try ShardWriter.write(
@@ -95,7 +96,9 @@ struct SampleState {
     }
     let record =
       parity ? try ParityWriter.write(to: prepared.path, ranks: writers, fileSystem: fileSystem) : nil
-    return try directory.commit(plan, summaries: summaries, parity: record, retention: retention)
+    let committed = try directory.commit(plan, summaries: summaries, parity: record, retention: retention)
+    committed.notes.forEach(note)
+    return committed
   }
 
   /// Saves as a run with frozen tensors does: they are written to files of their own, or linked where `candidate` holds them.

@@ -99,6 +99,29 @@ import Testing
     #expect(actions(schedule, from: &cursor) == ["1", "2", "evaluate", "save", "finish"])
   }
 
+  @Test("where a phase ends a checkpoint is written, unless borders or all but the end are left out")
+  func borders() throws {
+    let phases = "schedule: [train: { steps: 3 }, train: { steps: 2 }, train: { steps: 3 }]\nevaluate: { every: 0 }\n"
+    func saves(_ save: String) throws -> [Int] {
+      let schedule = try Schedule(try settings(phases + save), stepsPerEpoch: 1)
+      return (0...9).filter(schedule.saves(after:))
+    }
+    #expect(try saves("save: { every: 4 }") == [3, 4, 5, 8])
+    #expect(try saves("save: { every: 4, keepBorders: false }") == [4, 8])
+    #expect(try saves("save: { every: 0 }") == [8])
+    let schedule = try Schedule(try settings(phases), stepsPerEpoch: 1)
+    let borders = (0...9).compactMap { schedule.border(after: $0) }
+    #expect(borders == ["end of phase 0 (train)", "end of phase 1 (train)", "end of phase 2 (train)"])
+    #expect((0...9).filter { schedule.border(after: $0) != nil } == [3, 5, 8])
+  }
+
+  @Test("a multiple at which no checkpoint is written is refused")
+  func multiples() {
+    #expect(refusal("save: { every: 100, keepEvery: 250 }").contains("make it a multiple of 100"))
+    #expect(refusal("save: { every: 0, keepEvery: 250 }").contains("set save.every as well"))
+    #expect(refusal("save: { every: 50, keepEvery: 250, keepBest: 2, maximumBytes: 1000 }") == "accepted")
+  }
+
   @Test("phases are laid end to end, by steps or by epochs, each with its own rate")
   func phases() throws {
     let schedule = try Schedule(

@@ -12,7 +12,9 @@ struct RecipeArgument: ParsableArguments {
 
   /// The settings of the recipe.
   func settings(_ catalogue: Catalogue, also: [String] = []) throws -> RunSettings {
-    try RunSettings(recipe: SettingsFile(path: path), overrides: overrides.list + also, choices: catalogue.choices)
+    try RunSettings(
+      recipe: SettingsFile(path: path), overrides: overrides.list + also, choices: catalogue.choices,
+      note: FailureReport.warnOnce)
   }
 
   /// The recipe with its data opened and its model checked.
@@ -41,7 +43,9 @@ struct RankOptions: ParsableArguments {
   @Option(help: ArgumentHelp("A cluster file: ranks, deadlines, threads.", valueName: "file"))
   var cluster: String?
 
-  func clusterSettings() throws -> ClusterSettings? { try cluster.map { try SettingsFile(path: $0).load() } }
+  func clusterSettings() throws -> ClusterSettings? {
+    try cluster.map { try SettingsFile(path: $0).load(note: FailureReport.warnOnce) }
+  }
 
   func launcher() throws -> Launcher { try Launcher(ranks: ranks, cluster: clusterSettings()) }
 }

@@ -41,7 +41,8 @@ struct BenchStepCommand: CatalogueCommand {
     return try launcher.run({
       let file =
         try recipe.map { try SettingsFile(path: $0) } ?? SettingsFile(text: reference, name: "reference decoder")
-      let settings = try RunSettings(recipe: file, overrides: overrides.list, choices: context.catalogue.choices)
+      let settings = try RunSettings(
+        recipe: file, overrides: overrides.list, choices: context.catalogue.choices, note: FailureReport.warnOnce)
       return TrainingJob(run: try ResolvedRun(settings, catalogue: context.catalogue))
     }) { [steps, warmup, json] job, communicator in
       let report = try StepBenchmark.run(job.run, communicator, steps: max(steps, 1), warmup: max(warmup, 0))

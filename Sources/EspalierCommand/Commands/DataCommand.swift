@@ -44,7 +44,8 @@ struct DataCommand: CatalogueCommand {
       return try DataCatalogue.open(settings.data, context: catalogue.context(settings.model))
     }
     let settings = try RunSettings(
-      recipe: SettingsFile(path: path), overrides: overrides.list, choices: catalogue.choices)
+      recipe: SettingsFile(path: path), overrides: overrides.list, choices: catalogue.choices,
+      note: FailureReport.warnOnce)
     return try DataCatalogue.open(settings.data, context: catalogue.context(settings.model))
   }
 }

@@ -50,6 +50,8 @@ struct InspectionReport: Encodable {
   let updates: Int
   /// Targets that were learned from.
   let targets: Int
+  /// Why it may stay longer than others: what ends here, and the newest evaluation.
+  let marks: CheckpointMarks
   let tensors: [Tensor]
   let shards: [Shard]
   let lineage: [LineageEntry]
@@ -67,6 +69,7 @@ struct InspectionReport: Encodable {
     (rawBytes, storedBytes) = (manifest.rawBytes, manifest.storedBytes)
     digest = reader.digest
     (runID, updates, targets) = (state.runID, state.updates, state.targets)
+    marks = reader.marks
     tensors = manifest.tensors.map {
       Tensor(
         name: $0.record.name, shape: $0.record.shape, isTrainable: $0.record.trainable, slots: $0.slots.map(\.name))
@@ -92,20 +95,20 @@ struct InspectionReport: Encodable {
 
   var text: String {
     let ratio = Amount.fixed(Double(storedBytes) / Double(max(rawBytes, 1)), 2)
-    var rows = [
-      ("checkpoint", path), ("step", "\(step)"), ("saved", created), ("run", runID),
-      (
-        "world",
-        "\(Amount.count(world.ranks, "rank")) on \(Amount.count(world.hosts, "host")) (\(world.transport), ZeRO \(world.stage))"
-      ),
-      ("parameters", Amount.grouped(parameters)),
-      (
-        "size",
-        "\(Amount.bytes(storedBytes)) in \(Amount.count(shards.count, "shard")), \(ratio) of \(Amount.bytes(rawBytes))"
-      ),
-      ("learned from", "\(Amount.grouped(targets)) targets in \(Amount.count(updates, "update"))"),
-      ("digest", "\(digest)"),
-    ]
+    var rows =
+      [
+        ("checkpoint", path), ("step", "\(step)"), ("saved", created), ("run", runID),
+        (
+          "world",
+          "\(Amount.count(world.ranks, "rank")) on \(Amount.count(world.hosts, "host")) (\(world.transport), ZeRO \(world.stage))"
+        ),
+        ("parameters", Amount.grouped(parameters)),
+        (
+          "size",
+          "\(Amount.bytes(storedBytes)) in \(Amount.count(shards.count, "shard")), \(ratio) of \(Amount.bytes(rawBytes))"
+        ),
+        ("learned from", "\(Amount.grouped(targets)) targets in \(Amount.count(updates, "update"))"),
+      ] + marks.lines + [("digest", "\(digest)")]
     if let frozenText { rows.insert(("frozen", frozenText), at: 6) }
     var text = TextTable.pairs(rows)
     text +=
@@ -130,5 +133,12 @@ struct InspectionReport: Encodable {
       text += TextTable.pairs(entries.sorted { $0.key < $1.key }.map { ($0.key, $0.value.recipeText) }, indent: 2)
     }
     return text
+  }
+}
+
+extension CheckpointMarks {
+  fileprivate var lines: [(String, String)] {
+    (evaluation.map { [("validation", "loss \(Amount.fixed($0.loss, 4)) after step \($0.step)")] } ?? [])
+      + (border.map { [("border", $0)] } ?? [])
   }
 }

@@ -1,10 +1,3 @@
-/// How many checkpoints a run keeps.
-package enum Retention: Sendable, Equatable {
-  case all
-  /// The newest so many (at least 1) that can be opened.
-  case last(Int)
-}
-
 /// A folder in which a save can be written.
 package struct PreparedSave: Sendable {
   package let saveID: SaveID
@@ -40,6 +33,7 @@ package struct CheckpointDirectory: Sendable {
   /// RUN/checkpoints
   package let path: String
   let fileSystem: FileSystem
+  private let memory = RetentionMemory()
 
   package init(run: String, fileSystem: FileSystem = .real) {
     self.run = run
@@ -91,9 +85,13 @@ package struct CheckpointDirectory: Sendable {
     var notes: [CheckpointError] = []
     do {
       guard try fileSystem.kind(path) == .directory else { return [] }
-      for name in try fileSystem.list(path)
-      where name.hasPrefix(CheckpointName.temporaryPrefix) || name.hasPrefix(CheckpointName.trashPrefix) {
-        do { try fileSystem.removeTree("\(path)/\(name)") } catch let error as CheckpointError { notes.append(error) }
+      let left = try fileSystem.list(path).filter {
+        $0.hasPrefix(CheckpointName.temporaryPrefix) || $0.hasPrefix(CheckpointName.trashPrefix)
+      }
+      // Whoever was killed between a rename and its sync left a name that a power cut would take back: with its content gone.
+      if !left.isEmpty { try fileSystem.syncDirectory(path) }
+      for name in left {
+        do { try removeContent(of: "\(path)/\(name)") } catch let error as CheckpointError { notes.append(error) }
       }
     } catch { notes.append(Self.wrapped(error, path)) }
     return notes
@@ -110,6 +108,7 @@ package struct CheckpointDirectory: Sendable {
     try fileSystem.syncDirectory(folder)
     try fileSystem.syncDirectory(path)
     try fileSystem.syncDirectory(run)
+    try fileSystem.syncNames(in: FileSystem.parent(of: run))
     return PreparedSave(saveID: saveID, path: folder, notes: notes)
   }
 
@@ -145,7 +144,15 @@ package struct CheckpointDirectory: Sendable {
     do { return try fileSystem.renameDirectory(folder, to: final) } catch let error as CheckpointError
       where error.kind == .alreadyExists
     {
-      if let existing = try? CheckpointReader(final, fileSystem: fileSystem), existing.verify(full: true).isEmpty {
+      var problems: [CheckpointError]
+      var existing: CheckpointReader?
+      do {
+        existing = try CheckpointReader(final, fileSystem: fileSystem)
+        problems = existing?.verify(full: true) ?? []
+      } catch let error as CheckpointError { problems = [error] }
+      // A file system that cannot be read just now says nothing of what is there.
+      if let unclear = problems.first(where: { [.inputOutput, .permissionDenied].contains($0.kind) }) { throw unclear }
+      if let existing, problems.isEmpty {
         guard existing.digest == written.digest, existing.state == written.state else {
           throw CheckpointError(
             .alreadyExists, file: final, reason: "there is a good checkpoint of this step with another state",
@@ -163,22 +170,20 @@ package struct CheckpointDirectory: Sendable {
 
   // MARK: Retiring
 
-  /// Removes what the retention does not keep: never the checkpoint just made, nor any while fewer good ones than asked for
-  /// are newer. Faulty ones do not count, and go only when they are older than all that are kept. Steps beyond the one just
-  /// made do not count and stay: a resume has passed them over.
+  /// Removes what the retention does not keep, after a commit.
   private func retire(_ retention: Retention, justCommitted: Int) -> (retired: [String], notes: [CheckpointError]) {
-    guard case .last(let count) = retention else { return ([], []) }
+    guard retention != .all else { return ([], []) }
     var retired: [String] = []
     var notes: [CheckpointError] = []
     do {
-      var kept = 0
-      for entry in try list().reversed() where entry.step <= justCommitted {
-        if kept < max(count, 1) {
-          if (try? CheckpointReader(entry.path, fileSystem: fileSystem)) != nil { kept += 1 }
-          continue
-        }
+      let entries = try list()
+      let candidates = candidates(entries, retention, upTo: justCommitted, notes: &notes)
+      let kept = retention.kept(of: candidates, justCommitted: justCommitted)
+      // The oldest first: whatever interrupts this leaves the newer ones.
+      for entry in entries where kept[entry.step] == nil {
         do {
           try remove(entry)
+          memory.forget(entry.name)
           retired.append(entry.name)
         } catch { notes.append(Self.wrapped(error, entry.path)) }
       }
@@ -186,12 +191,55 @@ package struct CheckpointDirectory: Sendable {
     return (retired, notes)
   }
 
+  /// What the retention wants to know of each checkpoint. The newest are opened each time, for they are what a resume relies
+  /// on; older ones once.
+  ///
+  /// - Parameter notes: what cannot be opened is told here, once.
+  private func candidates(
+    _ entries: [Entry], _ retention: Retention, upTo step: Int, notes: inout [CheckpointError]
+  ) -> [Retention.Candidate] {
+    var fresh = 0
+    return entries.reversed().map { entry in
+      let known = memory.candidate(entry.name)
+      if fresh >= retention.last, let known { return known }
+      let unknown = Retention.Candidate(step: entry.step, isValid: false, marks: known?.marks)
+      guard entry.step <= step else { return unknown }
+      do {
+        let reader = try CheckpointReader(entry.path, fileSystem: fileSystem)
+        fresh += 1
+        let candidate = Retention.Candidate(
+          step: entry.step, isValid: true, marks: reader.marks,
+          bytes: reader.manifest.shards.reduce(0) { $0 + $1.bytes })
+        memory.note(candidate, as: entry.name)
+        return candidate
+      } catch {
+        if memory.isNews(entry.name) { notes.append(Self.wrapped(error, entry.path)) }
+        return unknown
+      }
+    }
+  }
+
+  /// Which checkpoints a retention would keep now, and why; nothing is removed.
+  package func kept(by retention: Retention) throws -> [Int: [Retention.Reason]] {
+    let entries = try list()
+    guard let newest = entries.last(where: { (try? CheckpointReader($0.path, fileSystem: fileSystem)) != nil }) else {
+      return [:]
+    }
+    var notes: [CheckpointError] = []
+    let candidates = candidates(entries, retention, upTo: newest.step, notes: &notes)
+    return retention.kept(of: candidates, justCommitted: newest.step)
+  }
+
   /// Takes a checkpoint out of sight, durably, before touching what is in it; and then the marker first.
   private func remove(_ entry: Entry) throws {
     let trash = "\(path)/\(CheckpointName.trash(of: entry.name))"
     try fileSystem.rename(entry.path, to: trash)
     try fileSystem.syncDirectory(path)
-    try fileSystem.removeTree(trash, first: [CheckpointFormat.commitFile, CheckpointFormat.manifestFile])
+    try removeContent(of: trash)
+  }
+
+  private func removeContent(of folder: String) throws {
+    try fileSystem.removeTree(folder, first: [CheckpointFormat.commitFile, CheckpointFormat.manifestFile])
   }
 
   private static func wrapped(_ error: any Error, _ file: String) -> CheckpointError {

@@ -3,27 +3,79 @@ internal import Glibc
 
 /// Every call that checkpoints make to the file system.
 ///
-/// `gate` is asked before each call and may return an `errno` to fail with instead of calling; 0 goes ahead. That is how
-/// tests make the k-th call of a save fail, or all from the k-th on, as a killed process would.
+/// An `answer` is asked for before each call and may fail it, or cut it short; an `observer` hears of each call that changed
+/// something. That is how tests make the k-th call of a save fail, or all from the k-th on as a killed process would, and how
+/// they work out what a power cut would leave.
 package struct FileSystem: Sendable {
   package enum Call: String, Sendable {
     case open, create, read, write, sync, makeDirectory, list, status, rename, removeFile, removeDirectory, lock
     case truncate, link
   }
+  /// An `errno` to fail with instead of calling; 0 goes ahead.
   package typealias Gate = @Sendable (_ call: Call, _ path: String) -> Int32
+
+  package enum Answer: Sendable, Equatable {
+    case proceed
+    /// With an `errno`, instead of calling.
+    case fail(Int32)
+    /// A read or a write of half of what was asked for, at least a byte; everything else proceeds.
+    case partial
+  }
+
+  /// A call that succeeded and changed something, or made it durable.
+  package struct Event: Sendable, Equatable {
+    package let call: Call
+    package let path: String
+    /// The new name, for a rename or a link.
+    package let target: String
+    /// What a write appended.
+    package let bytes: [UInt8]
+
+    package init(_ call: Call, _ path: String, target: String = "", bytes: [UInt8] = []) {
+      self.call = call
+      self.path = path
+      self.target = target
+      self.bytes = bytes
+    }
+  }
 
   package enum Kind: Sendable { case missing, regular, directory, other }
 
   package static let real = FileSystem()
 
-  private let gate: Gate?
+  /// From here on the disk is asked to begin after a write.
+  private static let largeWrite = 64 << 10
+
+  private let answer: (@Sendable (_ call: Call, _ path: String) -> Answer)?
+  private let observer: (@Sendable (Event) -> Void)?
   private let syncs: Bool
 
   /// - Parameter syncs: false leaves out every wait for stable storage. For measuring what they cost, and for nothing else.
   package init(gate: Gate? = nil, syncs: Bool = true) {
-    self.gate = gate
     self.syncs = syncs
+    observer = nil
+    guard let gate else {
+      answer = nil
+      return
+    }
+    answer = { call, path in
+      let code = gate(call, path)
+      return code == 0 ? .proceed : .fail(code)
+    }
   }
+
+  private init(
+    _ answer: (@Sendable (_ call: Call, _ path: String) -> Answer)?, _ observer: (@Sendable (Event) -> Void)?
+  ) {
+    syncs = true
+    self.answer = answer
+    self.observer = observer
+  }
+
+  package static func watched(
+    answering answer: (@Sendable (_ call: Call, _ path: String) -> Answer)? = nil,
+    observing observer: (@Sendable (Event) -> Void)? = nil
+  ) -> FileSystem { FileSystem(answer, observer) }
 
   // MARK: Opening
 
@@ -66,7 +118,11 @@ package struct FileSystem: Sendable {
 
   /// A new file, for writing; fails if there is one.
   func create(_ path: String) throws -> OpenFile {
-    try open(.create, path) { Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644) }
+    let file = try open(.create, path) {
+      Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+    }
+    observer?(Event(.create, path))
+    return file
   }
 
   /// A file to lock and rewrite, made if there is none.
@@ -80,9 +136,8 @@ package struct FileSystem: Sendable {
   func read(_ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws {
     var done = 0
     while done < buffer.count {
-      try ask(.read, file.path)
-      let count = pread(
-        file.descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
+      let wanted = try length(of: buffer.count - done, .read, file.path)
+      let count = pread(file.descriptor, buffer.baseAddress.map { $0 + done }, wanted, off_t(offset + done))
       if count < 0 {
         if errno == EINTR { continue }
         throw failure(.read, file.path, errno)
@@ -108,22 +163,26 @@ package struct FileSystem: Sendable {
   func write(_ file: OpenFile, _ bytes: UnsafeRawBufferPointer) throws {
     var done = 0
     while done < bytes.count {
-      try ask(.write, file.path)
+      let wanted = try length(of: bytes.count - done, .write, file.path)
       let count = ProgressCounter.duringFileOperation {
-        Glibc.write(file.descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done)
+        Glibc.write(file.descriptor, bytes.baseAddress.map { $0 + done }, wanted)
       }
       if count < 0 {
         if errno == EINTR { continue }
         throw failure(.write, file.path, errno)
       }
+      observer?(Event(.write, file.path, bytes: Array(bytes[done..<done + count])))
       done += count
     }
+    // The disk begins at once, while the next chunk is encoded, instead of waiting for the sync. Advice: no error counts.
+    if syncs, bytes.count >= Self.largeWrite { _ = startWriting?(file.descriptor, 0, 0, 2) }
   }
 
   /// Returns when the file or folder is on stable storage. Nothing can be lost by closing it afterwards.
   func sync(_ file: OpenFile) throws {
     guard syncs else { return }
     try check(.sync, file.path) { ProgressCounter.duringFileOperation { fsync(file.descriptor) } }
+    observer?(Event(.sync, file.path))
   }
 
   /// Returns when all of the file system that holds `path` is on stable storage, whoever wrote it.
@@ -150,23 +209,40 @@ package struct FileSystem: Sendable {
 
   func truncate(_ file: OpenFile) throws {
     try check(.truncate, file.path) { ftruncate(file.descriptor, 0) }
+    observer?(Event(.truncate, file.path))
   }
 
   // MARK: Names
 
   func makeDirectory(_ path: String) throws {
     try check(.makeDirectory, path) { mkdir(path, 0o755) }
+    observer?(Event(.makeDirectory, path))
   }
 
-  /// Makes the folder, and those above it, unless there is one.
+  /// Makes the folder, and those above it, unless there is one; each that is made is durable in the one above it.
   func ensureDirectory(_ path: String) throws {
+    let parent = Self.parent(of: path)
     do { try makeDirectory(path) } catch let error as CheckpointError where error.kind == .alreadyExists {
       guard try kind(path + "/") == .directory else { throw error }
+      return
     } catch let error as CheckpointError where error.kind == .missing {
-      guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { throw error }
-      try ensureDirectory(String(path[..<slash]))
+      guard parent != path else { throw error }
+      try ensureDirectory(parent)
       try makeDirectory(path)
     }
+    try syncNames(in: parent)
+  }
+
+  /// Syncs a folder above the run's own, which need not be readable to be used.
+  func syncNames(in path: String) throws {
+    do { try syncDirectory(path) } catch let error as CheckpointError where error.kind == .permissionDenied {}
+  }
+
+  /// "runs" of "runs/a" and "runs/a/", "." of "a", "/" of "/a".
+  static func parent(of path: String) -> String {
+    let name = path.lastIndex { $0 != "/" } ?? path.startIndex
+    guard let slash = path[..<name].lastIndex(of: "/") else { return path.hasPrefix("/") ? "/" : "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
   /// The names in a folder, without "." and "..", in no particular order.
@@ -205,13 +281,17 @@ package struct FileSystem: Sendable {
 
   func rename(_ path: String, to new: String) throws {
     try check(.rename, path) { Glibc.rename(path, new) }
+    observer?(Event(.rename, path, target: new))
   }
 
   /// Renames a folder; `alreadyExists` if there is anything at `new`.
   func renameDirectory(_ path: String, to new: String) throws {
     try ask(.rename, path)
     if let renameNoReplace {
-      guard renameNoReplace(AT_FDCWD, path, AT_FDCWD, new, 1) != 0 else { return }
+      guard renameNoReplace(AT_FDCWD, path, AT_FDCWD, new, 1) != 0 else {
+        observer?(Event(.rename, path, target: new))
+        return
+      }
       guard errno == EINVAL || errno == ENOSYS else { throw failure(.rename, new, errno) }
     }
     // NFS and a few others do not know the flag. Plain rename never replaces a folder that holds anything.
@@ -222,6 +302,7 @@ package struct FileSystem: Sendable {
   /// A second name for a file; not for what a symbolic link names.
   func link(_ path: String, as new: String) throws {
     try check(.link, new) { Glibc.link(path, new) }
+    observer?(Event(.link, path, target: new))
   }
 
   /// A second file with the bytes of a regular one, on stable storage.
@@ -240,6 +321,7 @@ package struct FileSystem: Sendable {
 
   func removeFile(_ path: String) throws {
     try check(.removeFile, path) { ProgressCounter.duringFileOperation { unlink(path) } }
+    observer?(Event(.removeFile, path))
   }
 
   /// Removes a folder and all in it, `first` before everything else; never follows a symbolic link.
@@ -250,6 +332,7 @@ package struct FileSystem: Sendable {
       if try kind(child) == .directory { try removeTree(child) } else { try removeFile(child) }
     }
     try check(.removeDirectory, path) { rmdir(path) }
+    observer?(Event(.removeDirectory, path))
   }
 
   // MARK: Locks
@@ -281,8 +364,15 @@ package struct FileSystem: Sendable {
 
   // MARK: Failing
 
-  private func ask(_ call: Call, _ path: String) throws {
-    if let code = gate?(call, path), code != 0 { throw failure(call, path, code) }
+  private func ask(_ call: Call, _ path: String) throws { _ = try length(of: 0, call, path) }
+
+  /// How much of `count` bytes to ask the system for.
+  private func length(of count: Int, _ call: Call, _ path: String) throws -> Int {
+    switch answer?(call, path) ?? .proceed {
+    case .proceed: return count
+    case .fail(let code): throw failure(call, path, code)
+    case .partial: return max(count / 2, min(count, 1))
+    }
   }
 
   private func check(_ call: Call, _ path: String, _ body: () -> Int32) throws {
@@ -332,6 +422,12 @@ private let renameNoReplace:
 /// `syncfs`, likewise.
 private let syncFileSystem: (@convention(c) (Int32) -> Int32)? =
   dlsym(nil, "syncfs").map { unsafeBitCast($0, to: (@convention(c) (Int32) -> Int32).self) }
+
+/// `sync_file_range`, whose last argument is 2 for SYNC_FILE_RANGE_WRITE and whose first 0 and 0 mean all of the file.
+private let startWriting: (@convention(c) (Int32, Int64, Int64, UInt32) -> Int32)? =
+  dlsym(nil, "sync_file_range").map {
+    unsafeBitCast($0, to: (@convention(c) (Int32, Int64, Int64, UInt32) -> Int32).self)
+  }
 
 /// An open file or folder; closed with its last reference.
 final class OpenFile: Sendable {

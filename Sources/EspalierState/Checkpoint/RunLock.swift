@@ -5,7 +5,7 @@ internal import Glibc
 /// The file RUN/lock names host, pid and start time. It is also locked with `flock`, which the kernel releases when the
 /// process dies, and which settles races between two that find the same stale file.
 package final class RunLock: Sendable {
-  package struct Holder: Sendable, Equatable, CustomStringConvertible {
+  package struct Holder: Codable, Sendable, Equatable, CustomStringConvertible {
     package let host: String
     package let pid: Int
     /// Of the process, in clock ticks since the host's start: tells a process from a later one with its number.
@@ -87,6 +87,15 @@ package final class RunLock: Sendable {
     guard count > 0, let holder = holder(in: Array(buffer[..<count])) else { return .free }
     guard holder.host == hostName() else { return .elsewhere(holder) }
     return startTicks(of: holder.pid) == holder.startTicks ? .held(holder) : .abandoned(holder)
+  }
+
+  /// Whether the lock of a run is the one that this holder wrote, which may live on another host.
+  package static func isHeld(_ run: String, by holder: Holder) -> Bool {
+    guard let file = fopen(run + "/lock", "r") else { return false }
+    defer { fclose(file) }
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    let count = fread(&buffer, 1, buffer.count, file)
+    return Self.holder(in: Array(buffer[..<count])) == holder
   }
 
   private static func refusal(_ path: String, _ holder: Holder?) -> CheckpointError {

@@ -121,12 +121,14 @@ struct ShardReader: Sendable {
       slots.append(slot)
       position += 4 + length
     }
-    guard position + 4 <= index.count else { throw invalid("the description is missing") }
-    let described = Int(index.number(at: position, as: UInt32.self))
-    position += 4
-    guard described <= index.count - position else { throw invalid("the description is cut off") }
-    let description = Array(index.slice(position..<position + described))
-    position += described
+    // Behind the names either a description with its length, or nothing: fewer than four bytes can only be padding.
+    var description: [UInt8] = []
+    if position + 4 <= index.count {
+      let described = Int(index.number(at: position, as: UInt32.self))
+      guard described <= index.count - position - 4 else { throw invalid("the description is cut off") }
+      description = Array(index.slice(position + 4..<position + 4 + described))
+      if described > 0 { position += 4 + described }
+    }
     guard ShardFormat.padded(position) == index.count, index[position...].allSatisfy({ $0 == 0 }) else {
       throw invalid("something follows the description")
     }

@@ -23,12 +23,8 @@ package enum InterchangeElement: String, Sendable, CaseIterable {
 /// Widening is exact. Narrowing rounds to nearest, ties to even; what is too large becomes infinite, what is small becomes
 /// subnormal or zero of the same sign; a NaN keeps its sign and the upper bits of its payload and becomes quiet.
 package enum FloatRounding {
-  package static func bfloat16(_ bits: UInt32) -> UInt16 {
-    let upper = UInt16(truncatingIfNeeded: bits >> 16)
-    if bits & 0x7fff_ffff > 0x7f80_0000 { return upper | 0x0040 }
-    // Half of the last place, less one unless the last kept bit is odd: carries into the exponent are right as they are.
-    return UInt16(truncatingIfNeeded: (UInt64(bits) + 0x7fff + UInt64(upper & 1)) >> 16)
-  }
+  /// As checkpoints have it.
+  package static func bfloat16(_ bits: UInt32) -> UInt16 { ElementType.rounded(Float(bitPattern: bits)) }
 
   package static func float16(_ bits: UInt32) -> UInt16 {
     let sign = UInt16(truncatingIfNeeded: bits >> 16 & 0x8000)

@@ -10,7 +10,7 @@ package struct InterchangeError: Error, Sendable, Equatable, CustomStringConvert
     // .npy
     case badMagic, newerVersion, invalidHeader, fortranOrder
     // What was asked for.
-    case unknownTensor, notFloating, doesNotFit, tableDoesNotApply, alreadyExists, nothingToWrite, duplicateName
+    case notFloating, doesNotFit, digestMismatch, tableDoesNotApply, alreadyExists, duplicateName
   }
 
   package let kind: Kind

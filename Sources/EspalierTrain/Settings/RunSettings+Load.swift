@@ -1,9 +1,12 @@
 extension RunSettings {
   /// The settings of a recipe, with everything that it leaves open decided.
   /// - Parameter choices: the known models, optimizers and data sets, by the keys `model`, `optimizer` and `data`.
+  /// - Parameter note: is told what a person should know of what is written there.
   /// - Throws: `SettingsError`.
-  public init(recipe: SettingsFile, overrides: [String] = [], choices: ChoiceTables) throws {
-    self = try recipe.load(RunSettings.self, overrides: overrides, choices: choices)
+  public init(
+    recipe: SettingsFile, overrides: [String] = [], choices: ChoiceTables, note: (String) -> Void = { _ in }
+  ) throws {
+    self = try recipe.load(RunSettings.self, overrides: overrides, choices: choices, note: note)
     batch.lanes = batch.resolvedLanes
   }
 

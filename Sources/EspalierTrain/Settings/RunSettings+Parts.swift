@@ -1,4 +1,5 @@
 public import EspalierNN
+package import EspalierState
 
 /// When and how the validation set is measured.
 public struct EvaluateSettings: CheckedSettings {
@@ -30,6 +31,10 @@ public struct SaveSettings: CheckedSettings {
 
   public var every = 100
   public var keep = 3
+  public var keepEvery = 0
+  public var keepBest = 0
+  public var keepBorders = true
+  public var maximumBytes = 0
   public var compression = Compression.auto
   public var onFailure = OnFailure.warn
   public var parity = false
@@ -41,17 +46,57 @@ public struct SaveSettings: CheckedSettings {
       "every", unit: "steps, 0 = at the end only", "How often a checkpoint is written; always after the last step."),
     SettingField("keep", unit: "checkpoints", "How many of the newest checkpoints stay."),
     SettingField(
-      "compression", unit: "auto | none | fast | small",
-      "How hard shards are compressed; auto leaves chunks that do not shrink as they are."),
+      "keepEvery", unit: "steps, 0 = none", "Checkpoints whose step is a multiple of this stay as well."),
     SettingField(
-      "onFailure", unit: "warn | stop", "What a failed save does; the checkpoint before it stays either way."),
+      "keepBest", unit: "checkpoints, 0 = none",
+      "So many checkpoints with the lowest validation loss stay as well; the first one after an evaluation stands for it."
+    ),
+    SettingField(
+      "keepBorders", unit: "true | false",
+      "Where a phase ends a checkpoint is written as well, unless they are written at the end only, and it stays."),
+    SettingField(
+      "maximumBytes", unit: "bytes, 0 = no limit",
+      "What checkpoints that stay may take together: beyond it the newest ones but the last go first, then those of keepEvery, keepBest, keepBorders, the oldest first."
+    ),
+    SettingField(
+      "compression", unit: "auto | zstd | none",
+      "How shards are compressed; auto leaves chunks that do not shrink as they are."),
+    SettingField(
+      "onFailure", unit: "warn | stop",
+      "What a failed save does: the run goes on and the next save tries again, or all ranks end with 1. The checkpoint before it stays either way."
+    ),
     SettingField(
       "parity", unit: "true | false",
       "Also writes the XOR of all shards, from which espalier repair rebuilds any one; costs as much as the longest shard."
     ),
   ]
 
-  public static let limits: [String: SettingLimit] = ["every": .notNegative, "keep": .positive]
+  public static let limits: [String: SettingLimit] = [
+    "every": .notNegative, "keep": .positive, "keepEvery": .notNegative, "keepBest": .notNegative,
+    "maximumBytes": .notNegative,
+  ]
+
+  /// A checkpoint that is never written cannot stay.
+  public func problems() -> [SettingProblem] {
+    guard keepEvery > 0, every == 0 || !keepEvery.isMultiple(of: every) else { return [] }
+    return [
+      SettingProblem(
+        "keepEvery",
+        every == 0
+          ? "save.keepEvery (\(keepEvery)) keeps steps at which save.every (0) writes no checkpoint"
+          : "save.keepEvery (\(keepEvery)) is no multiple of save.every (\(every)), so most of its steps have no checkpoint",
+        remedy: every == 0 ? "set save.every as well" : "make it a multiple of \(every)")
+    ]
+  }
+
+  package var retention: Retention {
+    var retention = Retention.last(keep)
+    retention.every = keepEvery
+    retention.best = keepBest
+    retention.borders = keepBorders
+    retention.maximumBytes = maximumBytes
+    return retention
+  }
 }
 
 /// How often the run reports.

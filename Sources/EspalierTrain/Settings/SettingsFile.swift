@@ -45,9 +45,10 @@ public struct SettingsFile: Sendable {
   /// - Parameters:
   ///   - overrides: as `a.b.0.c=value`, the value in YAML.
   ///   - choices: the names that may be chosen at keys that hold a `Choice`.
+  ///   - note: is told what a person should know of what is written there, as old names of keys.
   /// - Throws: `SettingsError`.
   public func load<S: Settings>(
-    _ type: S.Type = S.self, overrides: [String] = [], choices: ChoiceTables = [:]
+    _ type: S.Type = S.self, overrides: [String] = [], choices: ChoiceTables = [:], note: (String) -> Void = { _ in }
   ) throws -> S {
     var tree = try SettingsReader.read(text, place: name) ?? SettingNode(.mapping([]), origin: .code)
     let merge = SettingsMerge(file: name, tables: choices)
@@ -55,7 +56,9 @@ public struct SettingsFile: Sendable {
     try checkVersion(tree, merge)
     let defaults = try SettingValue(encoding: S())
     for override in overrides { tree = try SettingOverride(override).apply(to: tree, defaults: defaults) }
-    return try merge.merge(tree, over: S(), at: SettingPath()).decode(as: S.self)
+    let settings = try merge.merge(tree, over: S(), at: SettingPath()).decode(as: S.self)
+    merge.notes.lines.forEach(note)
+    return settings
   }
 
   /// What the file states, as it stands: nothing is merged or checked.

@@ -7,6 +7,9 @@ package struct SettingsMerge {
   /// What errors call the file.
   let file: String
   let tables: ChoiceTables
+  /// The newest version of the recipe's language that is read.
+  var newestVersion = SettingsFile.newestVersion
+  let notes = SettingsNotes()
 
   /// - Returns: the whole of the settings, in the form that they encode to.
   /// - Throws: `SettingsError`.
@@ -20,6 +23,7 @@ package struct SettingsMerge {
       uniquingKeysWith: { first, _ in first })
 
     var origins: [String: SettingNode.Origin] = [:]
+    let node = try renaming(node, of: type, at: path)
     for entry in try entries(of: node, at: path) {
       let here = path.appending(entry.key)
       guard keys.contains(entry.key) else {
