@@ -125,24 +125,23 @@ import Testing
 
   private func checkpoint(_ run: String, _ step: Int) -> String { "\(run)/checkpoints/step-000000000\(step)" }
 
-  /// A decoder of six blocks of which a part of the last is trained.
+  /// A decoder of seven blocks of which one product and the norms of the last are trained.
   static let mostlyFrozen =
-    "embed.* head.* blocks.0.* blocks.1.* blocks.2.* blocks.3.* blocks.4.* blocks.5.feed*".split(separator: " ")
+    ["embed.*", "head.*", "blocks.6.feed*", "blocks.6.attention.qkv.*"]
+    + (0..<6).map { "blocks.\($0).*" }
 
-  /// AdamW keeps two moments of what is trained, so that 5 % of the weights are 14 % of the state: there 98 % must be frozen.
   @Test(
-    "a base of 95 % is written once: later checkpoints add at most 7 % of the first's bytes",
-    arguments: [("sgd: {momentum: 0}", 0.95...0.96, []), ("adamw: {}", 0.98...0.99, ["blocks.5.attention.qkv.*"])])
-  func newBytes(_ example: (optimizer: String, share: ClosedRange<Double>, besides: [Substring])) throws {
-    let patterns = (Self.mostlyFrozen + example.besides).map { "\"\($0)\"" }.joined(separator: ",")
+    "a base of 95 % of the state is written once: later checkpoints add at most 7 % of the first's bytes",
+    arguments: ["sgd", "adamw"])
+  func newBytes(optimizer: String) throws {
+    let patterns = Self.mostlyFrozen.map { "\"\($0)\"" }.joined(separator: ",")
     let overrides =
       Self.besides + [
-        "freeze=[\(patterns)]", "model.decoder={width: 96, depth: 6, heads: 4, context: 24}",
-        "optimizer={\(example.optimizer)}", "save={every: 2, keep: 9}",
+        "freeze=[\(patterns)]", "model.decoder={width: 96, depth: 7, heads: 4, context: 24}",
+        "optimizer={\(optimizer): {}}", "save={every: 2, keep: 9}",
       ]
-    let blueprint = try ResolvedRun(Self.settings(overrides)).blueprint
-    let share = 1 - Double(blueprint.trainedCount) / Double(blueprint.count)
-    #expect(example.share.contains(share), "\(share) of the model is frozen")
+    let report = RunPlanReport(try RunPlan(ResolvedRun(Self.settings(overrides)), ranks: 3))
+    #expect(100 * report.frozenBytes >= 95 * report.checkpointBytes && report.trainedParameters > 9000)
     try Runs.inTemporaryDirectory { directory in
       let run = directory + "/run"
       _ = try Runs.train(TinyRuns.decoder, set: overrides, ranks: 3, in: run)

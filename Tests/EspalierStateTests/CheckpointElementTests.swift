@@ -93,6 +93,78 @@ import Testing
     }
   }
 
+  /// XXH64 with seed 0, as its specification has it.
+  static func xxh64(_ bytes: [UInt8]) -> UInt64 {
+    let p: [UInt64] = [
+      0x9e37_79b1_85eb_ca87, 0xc2b2_ae3d_27d4_eb4f, 0x1656_67b1_9e37_79f9, 0x85eb_ca77_c2b2_ae63, 0x27d4_eb2f_1656_67c5,
+    ]
+    func rotated(_ x: UInt64, _ by: UInt64) -> UInt64 { x << by | x >> (64 - by) }
+    func number(_ at: Int, _ width: Int) -> UInt64 {
+      (0..<width).reversed().reduce(0) { $0 << 8 | UInt64(bytes[at + $1]) }
+    }
+    func round(_ sum: UInt64, _ lane: UInt64) -> UInt64 { rotated(sum &+ lane &* p[1], 31) &* p[0] }
+    var lanes = [p[0] &+ p[1], p[1], 0, 0 &- p[0]]
+    var at = 0
+    while at + 32 <= bytes.count {
+      for lane in 0..<4 { lanes[lane] = round(lanes[lane], number(at + 8 * lane, 8)) }
+      at += 32
+    }
+    var hash =
+      bytes.count >= 32
+      ? rotated(lanes[0], 1) &+ rotated(lanes[1], 7) &+ rotated(lanes[2], 12) &+ rotated(lanes[3], 18) : p[4]
+    if bytes.count >= 32 { for lane in lanes { hash = (hash ^ round(0, lane)) &* p[0] &+ p[3] } }
+    hash &+= UInt64(bytes.count)
+    while at + 8 <= bytes.count {
+      hash = rotated(hash ^ round(0, number(at, 8)), 27) &* p[0] &+ p[3]
+      at += 8
+    }
+    if at + 4 <= bytes.count {
+      hash = rotated(hash ^ number(at, 4) &* p[0], 23) &* p[1] &+ p[2]
+      at += 4
+    }
+    while at < bytes.count {
+      hash = rotated(hash ^ UInt64(bytes[at]) &* p[4], 11) &* p[0]
+      at += 1
+    }
+    hash = (hash ^ hash >> 33) &* p[1]
+    hash = (hash ^ hash >> 29) &* p[2]
+    return hash ^ hash >> 32
+  }
+
+  @Test(
+    "a frame with planes that are noise is whole, and ends with the checksum of RFC 8878",
+    arguments: ElementType.allCases)
+  func planeFrames(element: ElementType) throws {
+    #expect(Self.xxh64([]) == 0xef46_db37_51d8_e999 && Self.xxh64(Array("abc".utf8)) == 0x44bc_2cf5_ad77_0999)
+    let key = RandomKey(seed: 6)
+    let weights = (0..<90_000).map { i -> Float in
+      Float((0..<12).reduce(-6.0) { $0 + key.uniform(at: UInt64(12 * i + $1)) } * 0.02)
+    }
+    var state = SampleState(shapes: [[weights.count]])
+    state.slots = [.init(tensor: 0, name: "value", values: weights)]
+    try withTemporaryRun { run in
+      let path = try state.save(to: CheckpointDirectory(run: run), step: 1, element: { _ in element }).path
+      #expect(CheckpointReader.problems(at: path, full: true) == [])
+      let shard = Array(try Data(contentsOf: URL(fileURLWithPath: path + "/shards/w00000.esp")))
+      // The one chunk: header at 64, its stored length at 12 in it, its frame after 64 bytes.
+      let stored = (0..<4).reversed().reduce(0) { $0 << 8 | Int(shard[64 + 12 + $1]) }
+      let frame = Array(shard[128..<128 + stored])
+      #expect(frame[4] == 0xa4, "made of planes")
+      var planes: [UInt8] = []
+      for byte in 0..<element.size {
+        planes += weights.map { weight in
+          if element == .f32 {
+            return UInt8(truncatingIfNeeded: (weight.bitPattern << 1 | weight.bitPattern >> 31) >> (8 * byte))
+          }
+          let bits = UInt16(Self.nearest(weight).bitPattern >> 16)
+          return UInt8(truncatingIfNeeded: (bits << 1 | bits >> 15) >> (8 * byte))
+        }
+      }
+      let sum = UInt32(truncatingIfNeeded: Self.xxh64(planes))
+      #expect(Array(frame.suffix(4)) == (0..<4).map { UInt8(truncatingIfNeeded: sum >> (8 * $0)) })
+    }
+  }
+
   @Test("a constant takes the two bytes of an element, and normal weights shrink 1.45-fold and more")
   func sizes() throws {
     func stored(_ values: [Float]) throws -> Double {

@@ -38,20 +38,23 @@ import Testing
     return files
   }
 
-  @Test("whichever call of a save that links fails, or is the last, nothing is lost", arguments: [false, true])
-  func everyCall(dies: Bool) throws {
+  @Test(
+    "whatever befalls whichever call of a save that links, nothing is lost",
+    arguments: CheckpointFailureTests.Fault.allCases)
+  func everyCall(fault: CheckpointFailureTests.Fault) throws {
     var k = 0
     var wasReached = true
     while wasReached {
       try withTemporaryRun { run in
         _ = try save(Self.first, 9, run)
-        let trap = Trap(failing: k..<(dies ? Int.max : k + 1), code: EIO)
+        let trap = Trap(fault, at: k)
         var committed = false
         do {
           _ = try save(Self.second, 10, run, sharing: 9, trap.fileSystem)
           committed = true
         } catch let error as CheckpointError {
-          #expect(error.kind == .inputOutput || error.kind == .notShared, "call \(k): \(error)")
+          let isFull = fault == .diskFull || fault == .halfThenFull
+          #expect(fault != .half && error.kind == (isFull ? .diskFull : .inputOutput), "call \(k): \(error)")
         }
         wasReached = trap.calls > k
         let (reader, refused) = try CheckpointDirectory(run: run).newestValid()

@@ -35,8 +35,18 @@ import Testing
       default: try reader.bytes(0..<reader.header.count)
       }
     #expect(try reader.bytes(0..<reader.header.count) == expected)
-    guard element.isFloating, let last = shape.last, last > 1 else { return }
-    #expect(try reader.floats(1..<2).map(\.bitPattern) == [reader.floats(0..<2)[1].bitPattern])
+    // The first ones of rounding.json, whole and from the middle.
+    let golden = try JSONDecoder().decode(
+      FloatRoundingTests.Golden.self, from: Data(contentsOf: InterchangeGoldens.url("rounding.json")))
+    switch name {
+    case "python-f4", "python-version2":
+      let bits = Array(golden.float32.prefix(reader.header.count))
+      #expect(try reader.floats(0..<bits.count).map(\.bitPattern) == bits)
+      #expect(try reader.floats(2..<3).map(\.bitPattern) == [bits[2]])
+    case "python-f2":
+      #expect(try reader.floats(0..<7) == golden.float16.prefix(7).map { Float(Float16(bitPattern: $0)) })
+    default: break
+    }
   }
 
   @Test(
@@ -102,7 +112,7 @@ import Testing
     #expect(NpyReader.probe(small))
     for length in 0..<small.count { #expect(!NpyReader.probe(Array(small[..<length])), "\(length) bytes") }
     let (read, _) = Mutations.count(of: small, trials: 20_000, seed: 12, NpyReader.probe)
-    #expect(read > 500 && read < 15_000, "\(read) were read")
+    #expect(read > 200 && read < 15_000, "\(read) were read")
   }
 }
 

@@ -214,7 +214,7 @@ enum InterchangeGoldens {
   func changes() {
     let (read, _) = Mutations.count(of: Self.small, trials: 20_000, seed: 11, SafetensorsReader.probe)
     // Changes among the elements cannot be noticed: there must be some, or the changes do not reach them.
-    #expect(read > 500 && read < 15_000, "\(read) were read")
+    #expect(read > 200 && read < 15_000, "\(read) were read")
   }
 }
 

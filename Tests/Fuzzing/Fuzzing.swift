@@ -6,8 +6,8 @@ import Glibc
   static func main() {
     let name = getenv("ESPALIER_FUZZING").map { String(cString: $0) } ?? ""
     guard let target = targets[name] else {
-      fputs(
-        "espalier-fuzzing: set ESPALIER_FUZZING to one of \(targets.keys.sorted().joined(separator: ", "))\n", stderr)
+      let text = "espalier-fuzzing: set ESPALIER_FUZZING to one of \(targets.keys.sorted().joined(separator: ", "))\n"
+      _ = write(2, text, text.utf8.count)
       exit(64)
     }
     var count = CommandLine.argc

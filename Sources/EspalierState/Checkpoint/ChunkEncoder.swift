@@ -17,24 +17,30 @@ final class ChunkEncoder {
   private let planes: UnsafeMutableRawBufferPointer
   private let record: UnsafeMutableRawBufferPointer
   private let compression: Compression
+  private let frame: PlaneFrame
 
   /// - Parameter chunkBytes: the most raw bytes of a chunk.
   init(chunkBytes: Int, compression: Compression) {
     self.compression = compression
-    guard let context = ZSTD_createCCtx() else { preconditionFailure("no memory for a zstd context") }
-    self.context = context
+    context = Self.makeContext(chunkBytes: chunkBytes)
+    frame = PlaneFrame(context: Self.makeContext(chunkBytes: chunkBytes), planeBytes: chunkBytes / 2)
     planes = .allocate(byteCount: chunkBytes, alignment: 64)
     record = .allocate(
       byteCount: ShardFormat.chunkHeaderBytes + ShardFormat.padded(max(ZSTD_compressBound(chunkBytes), 8)),
       alignment: 64)
+  }
+
+  private static func makeContext(chunkBytes: Int) -> OpaquePointer {
+    guard let context = ZSTD_createCCtx() else { preconditionFailure("no memory for a zstd context") }
     // Level 1: behind the planes, 3 and 9 are slower and no smaller.
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 1)
-    Self.preferFrequencies(context)
+    preferFrequencies(context)
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 1)
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
     // A window as long as the chunk makes the frame a single segment.
     let windowLog = max(10, Int.bitWidth - max(chunkBytes - 1, 1).leadingZeroBitCount)
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, Int32(windowLog))
+    return context
   }
 
   deinit {
@@ -103,6 +109,7 @@ final class ChunkEncoder {
   private func compress(
     _ split: UnsafeRawPointer, count: Int, planes: Int, into payload: UnsafeMutableRawBufferPointer
   ) -> Int {
+    if let length = frame.build(split, count: count, planes: planes, into: payload) { return length }
     let plane = count / planes
     if plane % (128 << 10) == 0 || plane < 256 {
       return ZSTD_compress2(context, payload.baseAddress, payload.count, split, count)

@@ -1,3 +1,4 @@
+# Writes the files of this folder that are Python's: make.py FOLDER
 import numpy as np, torch, json, struct, sys
 from safetensors.torch import save_file
 import safetensors
@@ -24,8 +25,17 @@ for k,v in t.items():
     n={torch.float32:'F32',torch.float16:'F16',torch.bfloat16:'BF16',torch.int32:'I32',torch.int64:'I64'}[v.dtype]
     e={'dtype':n,'shape':list(v.shape),'bytes':b.hex()}
     if v.is_floating_point():
-        w=v.to(torch.float32).reshape(-1)
-        e['float32']=w.view(torch.int32).numpy().view(np.uint32).tolist() if w.numel() else []
+        # By integers: processors make NaNs quiet, and widening need not.
+        if v.dtype == torch.float32:
+            w = np.frombuffer(b, '<u4')
+        elif v.dtype == torch.bfloat16:
+            w = np.frombuffer(b, '<u2').astype(np.uint32) << 16
+        else:
+            u = np.frombuffer(b, '<u2').astype(np.uint32)
+            nan = (u & 0x7fff) > 0x7c00
+            w = np.where(nan, (u & 0x8000) << 16 | 0x7f800000 | (u & 0x3ff) << 13,
+                         np.frombuffer(b, '<f2').astype('<f4').view('<u4'))
+        e['float32']=w.tolist()
     exp[k]=e
 json.dump({'metadata':{'format':'pt','note':'line\nbreak, "quotes" and é'},'tensors':exp},open(out+'/python.safetensors.json','w'),indent=1,ensure_ascii=False)
 # rounding: float32 bits -> bf16, f16 bits, by torch (no NaN)
