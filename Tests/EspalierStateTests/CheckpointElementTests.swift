@@ -138,7 +138,9 @@ import Testing
     #expect(Self.xxh64([]) == 0xef46_db37_51d8_e999 && Self.xxh64(Array("abc".utf8)) == 0x44bc_2cf5_ad77_0999)
     let key = RandomKey(seed: 6)
     let weights = (0..<90_000).map { i -> Float in
-      Float((0..<12).reduce(-6.0) { $0 + key.uniform(at: UInt64(12 * i + $1)) } * 0.02)
+      var sum = -6.0
+      for j in 0..<12 { sum += key.uniform(at: UInt64(12 * i + j)) }
+      return Float(sum * 0.02)
     }
     var state = SampleState(shapes: [[weights.count]])
     state.slots = [.init(tensor: 0, name: "value", values: weights)]
@@ -180,7 +182,9 @@ import Testing
     let key = RandomKey(seed: 5)
     for count in [5000, 1 << 16, 700_000] {
       let weights = (0..<count).map { i -> Float in
-        Float((0..<12).reduce(-6.0) { $0 + key.uniform(at: UInt64(12 * i + $1)) } * 0.02)
+        var sum = -6.0
+        for j in 0..<12 { sum += key.uniform(at: UInt64(12 * i + j)) }
+        return Float(sum * 0.02)
       }
       #expect(Double(2 * count) / (try stored(weights)) > 1.45, "\(count) weights")
     }

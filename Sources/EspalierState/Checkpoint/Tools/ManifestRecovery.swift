@@ -67,9 +67,7 @@ package struct ManifestRecovery {
     let bytes = manifest.json.canonical
     let record = CommitRecord(manifest: manifest, bytes: bytes)
     // Aside and not away: whoever damaged them may still be of use.
-    let setAside = try [manifestPath, commitPath].compactMap { try moveAside($0) }
-    try fileSystem.replace(manifestPath, with: bytes)
-    try fileSystem.replace(commitPath, with: record.encoded)
+    let setAside = try [(manifestPath, bytes), (commitPath, record.encoded)].compactMap { try put($1, at: $0) }
     try fileSystem.syncDirectory(path)
     _ = try CheckpointReader(path, fileSystem: fileSystem)
     return Outcome(
@@ -140,10 +138,25 @@ package struct ManifestRecovery {
     return expected == found ? ParityRecord(file: ShardParity.file, bytes: found.bytes, checksum: found.checksum) : nil
   }
 
-  private func moveAside(_ file: String) throws -> String? {
-    guard try fileSystem.kind(file) != .missing else { return nil }
-    let aside = "\(file).damaged-\(hexadecimal(UInt64.random(in: .min ... .max)))"
-    try fileSystem.rename(file, to: aside)
+  /// Writes a file unless it is there as it should be.
+  /// - Returns: the new name of what was there instead.
+  private func put(_ bytes: [UInt8], at file: String) throws -> String? {
+    var aside: String?
+    if try fileSystem.kind(file) != .missing {
+      if isRight(file, bytes) { return nil }
+      let name = "\(file).damaged-\(hexadecimal(UInt64.random(in: .min ... .max)))"
+      try fileSystem.rename(file, to: name)
+      aside = name
+    }
+    try fileSystem.replace(file, with: bytes)
     return aside
+  }
+
+  private func isRight(_ file: String, _ bytes: [UInt8]) -> Bool {
+    guard let folder = try? fileSystem.openDirectory(path),
+      let (opened, length) = try? fileSystem.openFile(String(file.dropFirst(path.count + 1)), in: folder),
+      length == bytes.count
+    else { return false }
+    return (try? fileSystem.readAll(opened, length: length)) == bytes
   }
 }

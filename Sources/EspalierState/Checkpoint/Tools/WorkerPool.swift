@@ -13,36 +13,39 @@ package enum WorkerPool {
   package static func forEach(
     _ count: Int, workers: Int, _ makeWorker: @escaping @Sendable () -> (Int) throws -> Void
   ) throws {
-    let threadCount = min(max(workers, 1), count)
-    guard threadCount > 1 else {
-      let work = makeWorker()
-      for number in 0..<count { try work(number) }
-      return
-    }
     let shared = Monitor(Progress())
-    let threads = (0..<threadCount).map { index in
-      DedicatedThread(named: "worker \(index)", stackBytes: 1 << 20) {
-        let work = makeWorker()
-        while let number = shared.update({ $0.take(count) }) {
-          do { try work(number) } catch { shared.update { $0.fail(number, error) } }
-        }
+    let work: @Sendable () -> Void = {
+      let work = makeWorker()
+      while let number = shared.update({ $0.take(count) }) {
+        do {
+          try work(number)
+          shared.update { $0.inWork -= 1 }
+        } catch { shared.update { $0.fail(number, error) } }
       }
     }
-    for thread in threads { thread.join() }
+    // The caller works as well, and waits for work and not for threads: where memory is short a thread may never start.
+    for index in 1..<max(min(workers, count), 1) {
+      _ = DedicatedThread(named: "worker \(index)", stackBytes: 1 << 20, work)
+    }
+    work()
+    _ = shared.wait { $0.inWork == 0 ? true : nil }
     if let failure = shared.read({ $0.failure }) { throw failure.error }
   }
 
   private struct Progress {
     var next = 0
+    var inWork = 0
     var failure: (number: Int, error: any Error)?
 
     mutating func take(_ count: Int) -> Int? {
       guard failure == nil, next < count else { return nil }
       next += 1
+      inWork += 1
       return next - 1
     }
 
     mutating func fail(_ number: Int, _ error: any Error) {
+      inWork -= 1
       if number < failure?.number ?? .max { failure = (number, error) }
     }
   }
