@@ -62,6 +62,8 @@ struct RootCommand: ParsableCommand {
       CommandGroup(
         name: "Checkpoint",
         subcommands: [
+          InspectCommand.self, VerifyCommand.self, DigestCommand.self, DiffCommand.self, LogCommand.self,
+          ReshardCommand.self, RepairCommand.self, RecoverCommand.self,
           InspectCommand.self, VerifyCommand.self, DigestCommand.self, ExportCommand.self, ImportCommand.self,
         ]),
       CommandGroup(name: "Machine", subcommands: [BenchCommand.self]),

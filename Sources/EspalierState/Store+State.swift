@@ -14,6 +14,11 @@ extension Store {
     blueprint.parameters.indices.map { parameter in slots.filter { has($0, parameter) }.map(\.name) }
   }
 
+  /// How tensors are cut together.
+  package var segmentRecord: SegmentRecord {
+    SegmentRecord(granularity: granularity, segments: blueprint.segments.map { Array($0.parameters) })
+  }
+
   /// The numbers of the frozen tensors that have elements.
   package var frozenTensors: [Int] {
     blueprint.parameters.indices.filter { !blueprint.parameters[$0].isTrainable && blueprint.parameters[$0].count > 0 }

@@ -22,6 +22,7 @@ package final class Store {
 
   package let blueprint: Blueprint
   package let layout: Layout
+  package let granularity: Granularity
   package let options: Options
   /// Value first, then the optimizer's.
   package let slots: [SlotSpec]
@@ -52,6 +53,7 @@ package final class Store {
     parameters = built.parameters
     handles = built.handles
     self.options = options
+    self.granularity = granularity
     self.communicator = communicator
     self.slots = [.value] + slots
     let layout = LayoutPlanner.plan(blueprint, ranks: communicator.size, granularity: granularity)

@@ -35,12 +35,17 @@ package final class CheckpointSaver {
     /// The frozen weights that are linked; on rank 0.
     let linked: FrozenShards?
     let thread: DedicatedThread
+    let folder: String
+    /// Rank 0 combines the shards when all are written; the others wait for it as for a shard.
+    var parity: Monitor<Result<ParityRecord, any Error>?>?
+    var parityBegan = false
   }
 
   private let communicator: Communicator
   private let directory: CheckpointDirectory
   private let retention: Retention
   private let compression: Compression
+  private let writesParity: Bool
   private let fileSystem: FileSystem
   private var running: Running?
   /// The newest checkpoint's frozen weights, which the next save may link; on rank 0.
@@ -53,19 +58,21 @@ package final class CheckpointSaver {
   ///   - resumedFrom: the checkpoint of this run that the state came from; empty where there is none.
   package init(
     _ communicator: Communicator, run: String, retention: Retention, compression: Compression,
-    resumedFrom: String = "", fileSystem: FileSystem = .real
+    writesParity: Bool = false, resumedFrom: String = "", fileSystem: FileSystem = .real
   ) {
     self.communicator = communicator
     self.fileSystem = fileSystem
     directory = CheckpointDirectory(run: run, fileSystem: fileSystem)
     self.retention = retention
     self.compression = compression
+    self.writesParity = writesParity
     if communicator.rank == 0, !resumedFrom.isEmpty { frozen = FrozenShards(at: resumedFrom) }
   }
 
   /// How far this rank is, for the step's exchange.
   package var note: RankNote.Save {
     guard let running else { return .none }
+    if let begun = running.parity, begun.read({ $0 == nil }) { return .writing }
     return switch running.result.read({ $0 }) {
     case nil: .writing
     case .success: .written
@@ -106,7 +113,7 @@ package final class CheckpointSaver {
     let saveID = prepared.saveID
     let plan = CheckpointPlan(
       saveID: saveID, step: state.step, tensors: records, slots: store.slotNames,
-      state: try state.encoded(), world: world)
+      state: try state.encoded(), world: world, segments: store.segmentRecord)
     let snapshot = store.snapshot(frozen: false)
     let frozenSnapshot = hasFrozen && !prepared.linksFrozen ? store.snapshot(frozen: true) : nil
     let linked = prepared.linksFrozen && communicator.rank == 0 ? frozen : nil
@@ -118,7 +125,7 @@ package final class CheckpointSaver {
       func write(_ snapshot: Snapshot, isFrozen: Bool) throws -> ShardSummary {
         try ShardWriter.write(
           snapshot, to: path, rank: rank, world: world, saveID: saveID, compression: compression, isFrozen: isFrozen,
-          fileSystem: fileSystem)
+          plan: plan, fileSystem: fileSystem)
       }
       let written = Result {
         var shards = [try write(snapshot, isFrozen: false)]
@@ -130,8 +137,7 @@ package final class CheckpointSaver {
     }
     running = Running(
       plan: plan, notes: prepared.notes, started: started, waited: Self.seconds(since: started), result: result,
-      linked: linked,
-      thread: thread)
+      linked: linked, thread: thread, folder: path)
     return before
   }
 
@@ -139,7 +145,33 @@ package final class CheckpointSaver {
   /// - Parameter notes: of all ranks, from the step's exchange.
   package func advance(_ notes: [RankNote]) throws -> Outcome? {
     guard running != nil, notes.allSatisfy({ $0.save == .written || $0.save == .failed }) else { return nil }
+    if writesParity, running?.parityBegan == false, notes.allSatisfy({ $0.save == .written }) {
+      running?.parityBegan = true
+      if communicator.rank == 0 { beginParity() }
+      return nil
+    }
     return try finish()
+  }
+
+  /// Combines the shards on a thread of its own, now that all ranks have written theirs.
+  private func beginParity() {
+    guard let folder = running?.folder else { return }
+    let (ranks, fileSystem) = (communicator.size, fileSystem)
+    let result = Monitor<Result<ParityRecord, any Error>?>(nil)
+    running?.parity = result
+    _ = DedicatedThread(named: "parity", stackBytes: 1 << 20) {
+      let written = Result { try ParityWriter.write(to: folder, ranks: ranks, fileSystem: fileSystem) }
+      result.update { $0 = written }
+    }
+  }
+
+  /// The parity of a save all of whose shards are written; waits for it, or makes it now.
+  private func parity(of running: Running) throws -> ParityRecord? {
+    guard writesParity else { return nil }
+    guard let begun = running.parity else {
+      return try ParityWriter.write(to: running.folder, ranks: communicator.size, fileSystem: fileSystem)
+    }
+    return try begun.wait { $0 }?.get()
   }
 
   /// Waits for the save under way and commits it. Collective.
@@ -169,7 +201,8 @@ package final class CheckpointSaver {
     if failure.isEmpty {
       do {
         let committed = try directory.commit(
-          running.plan, summaries: summaries, linked: running.linked, retention: retention)
+          running.plan, summaries: summaries, linked: running.linked, parity: parity(of: running),
+          retention: retention)
         path = committed.path
         if frozenDigests?.isEmpty == false { frozen = FrozenShards(at: path) }
         notes += committed.notes.map { "\($0)" }

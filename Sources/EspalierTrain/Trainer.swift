@@ -69,8 +69,8 @@ package final class Trainer {
       transport: options.transport)
     saver = CheckpointSaver(
       communicator, run: options.runDirectory, retention: run.settings.save.retention,
-      compression: run.settings.save.compression.forShards, resumedFrom: newestCheckpoint,
-      fileSystem: TestKill()?.fileSystem(communicator) ?? options.fileSystem)
+      compression: run.settings.save.compression.forShards, writesParity: run.settings.save.parity,
+      resumedFrom: newestCheckpoint, fileSystem: TestKill()?.fileSystem(communicator) ?? options.fileSystem)
     step = TrainingStep(session, clip: run.settings.clip, seed: run.settings.seed)
     report = try RunReport(run, communicator, options, start)
     if options.traceSteps > 0 {

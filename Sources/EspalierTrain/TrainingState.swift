@@ -66,7 +66,7 @@ package struct TrainingState: Codable, Sendable {
 
 /// One event in the history of a run.
 package struct LineageEntry: Codable, Sendable, Hashable {
-  package enum Event: String, Codable, Sendable { case start, resume, imported = "import" }
+  package enum Event: String, Codable, Sendable { case start, resume, reshard, imported = "import" }
 
   package let event: Event
   /// Steps done before it.
@@ -80,4 +80,18 @@ package struct LineageEntry: Codable, Sendable, Hashable {
   package let changes: [String]
   /// Why bits may depend on ranks and hosts from here on; nil where they do not.
   package var outsidePromise: [String]?
+  /// Of a reshard: the save that it was made from.
+  package var from: Origin?
+
+  package struct Origin: Codable, Sendable, Hashable {
+    package let saveID: String
+    package let ranks: Int
+    package let stage: Int
+
+    package init(saveID: String, ranks: Int, stage: Int) {
+      self.saveID = saveID
+      self.ranks = ranks
+      self.stage = stage
+    }
+  }
 }

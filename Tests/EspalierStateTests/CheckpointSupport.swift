@@ -83,7 +83,7 @@ struct SampleState {
   @discardableResult
   func save(
     to directory: CheckpointDirectory, step: Int, writers: Int = 1, chunkBytes: Int = 1 << 20,
-    compression: Compression = .auto, retention: Retention = .all, fileSystem: FileSystem = .real,
+    compression: Compression = .auto, parity: Bool = false, retention: Retention = .all, fileSystem: FileSystem = .real,
     element: (String) -> ElementType = { _ in .f32 }, noting note: (CheckpointError) -> Void = { _ in }
   ) throws -> CommittedCheckpoint {
     let prepared = try directory.prepare(.random())
@@ -92,9 +92,11 @@ struct SampleState {
     let summaries = try parts(writers: writers).enumerated().map { rank, parts in
       try ShardWriter.write(
         snapshot(parts, chunkBytes: chunkBytes, element: element), to: prepared.path, rank: rank, world: plan.world,
-        saveID: prepared.saveID, compression: compression, fileSystem: fileSystem)
+        saveID: prepared.saveID, compression: compression, plan: plan, fileSystem: fileSystem)
     }
-    let committed = try directory.commit(plan, summaries: summaries, retention: retention)
+    let record =
+      parity ? try ParityWriter.write(to: prepared.path, ranks: writers, fileSystem: fileSystem) : nil
+    let committed = try directory.commit(plan, summaries: summaries, parity: record, retention: retention)
     committed.notes.forEach(note)
     return committed
   }
@@ -117,7 +119,7 @@ struct SampleState {
         summaries.append(
           try ShardWriter.write(
             snapshot(own, chunkBytes: chunkBytes), to: prepared.path, rank: rank, world: plan.world,
-            saveID: prepared.saveID, isFrozen: isFrozen, fileSystem: fileSystem))
+            saveID: prepared.saveID, isFrozen: isFrozen, plan: plan, fileSystem: fileSystem))
       }
     }
     if links, let fits { try directory.link(fits, into: prepared.path) }

@@ -13,11 +13,16 @@ struct CheckpointArgument: ParsableArguments {
   var path: String
 
   /// Opens the checkpoint. Which one a run directory stands for is said on standard error.
+  /// - Parameter full: whether the newest is chosen by reading every byte, or by its manifest and the ends of its shards.
   /// - Throws: `CheckpointError`, or `CommandError` where there is none.
-  func open() throws -> CheckpointReader {
-    guard let run = Self.run(at: folder) else { return try CheckpointReader(folder) }
+  func open(full: Bool = true) throws -> CheckpointReader { try Self.open(folder, full: full) }
+
+  /// As above, for a path.
+  static func open(_ path: String, full: Bool) throws -> CheckpointReader {
+    let folder = plain(path)
+    guard let run = run(at: folder) else { return try CheckpointReader(folder) }
     let directory = CheckpointDirectory(run: run)
-    let found = try directory.newestValid(full: true)
+    let found = try directory.newestValid(full: full)
     let says = Launcher.announcedRank == 0
     for refused in found.refused where says {
       for problem in refused.problems.prefix(3) {
@@ -47,7 +52,9 @@ struct CheckpointArgument: ParsableArguments {
   }
 
   /// The path without a slash at its end.
-  private var folder: String {
+  private var folder: String { Self.plain(path) }
+
+  private static func plain(_ path: String) -> String {
     var folder = path
     while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
     return folder

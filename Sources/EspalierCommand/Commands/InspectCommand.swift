@@ -124,7 +124,7 @@ struct InspectionReport: Encodable {
     text += "\nhistory\n"
     for entry in lineage {
       text += "  after step \(entry.step): \(entry.event.rawValue) on \(Amount.count(entry.ranks, "rank")) "
-      text += "(\(entry.transport), ZeRO \(entry.stage); \(entry.kernels))\n"
+      text += "(\(entry.transport), ZeRO \(entry.stage)\(entry.kernels.isEmpty ? "" : "; \(entry.kernels)"))\n"
       for reason in entry.outsidePromise ?? [] { text += "    outside the promise of one result: \(reason)\n" }
       for change in entry.changes { text += "    changed: \(change)\n" }
     }

@@ -114,27 +114,17 @@ package struct CheckpointDirectory: Sendable {
 
   /// Makes a prepared save a checkpoint, when every rank's shard is written, and then retires old ones.
   ///
-  /// - Parameter linked: what `link` has put there in place of shards of frozen tensors.
+  /// - Parameters:
+  ///   - linked: what `link` has put there in place of shards of frozen tensors.
+  ///   - parity: of `ParityWriter`, where the save has it.
   /// - Throws: `CheckpointError`; what was committed before is untouched.
   package func commit(
-    _ plan: CheckpointPlan, summaries: [ShardSummary], linked: FrozenShards? = nil, retention: Retention = .all
+    _ plan: CheckpointPlan, summaries: [ShardSummary], linked: FrozenShards? = nil, parity: ParityRecord? = nil,
+    retention: Retention = .all
   ) throws -> CommittedCheckpoint {
     let folder = "\(path)/\(CheckpointName.temporary(plan.saveID))"
-    let manifestPath = "\(folder)/\(CheckpointFormat.manifestFile)"
-    let manifest = try Manifest(
-      plan: plan, summaries: summaries, linked: linked, created: timestamp(), file: manifestPath)
-    let bytes = manifest.json.canonical
-    guard bytes.count <= CheckpointFormat.maximumManifestBytes else {
-      throw CheckpointError(
-        .manifestTooLarge, file: manifestPath, reason: "it would have \(bytes.count) bytes",
-        remedy: "save from fewer ranks or keep less in the state")
-    }
-    try fileSystem.replace(manifestPath, with: bytes)
-    try fileSystem.replace(
-      "\(folder)/\(CheckpointFormat.commitFile)", with: CommitRecord(manifest: manifest, bytes: bytes).encoded)
-    try fileSystem.syncDirectory(folder)
-    // What cannot be opened must not become the newest checkpoint.
-    let written = try CheckpointReader(folder: folder, step: plan.step, fileSystem: fileSystem)
+    let written = try SaveSeal.close(
+      folder, plan, summaries, linked: linked, parity: parity, fileSystem: fileSystem)
 
     let final = "\(path)/\(CheckpointName.of(step: plan.step))"
     try publish(folder, as: final, written)

@@ -16,6 +16,8 @@ package struct CheckpointError: Error, Sendable, Equatable, CustomStringConverti
     case encodingFailed
     // What was asked for.
     case unknownTensor, unknownSlot
+    // What a tool cannot do.
+    case cannotRepair, cannotRecover, resultDiffers
     // The run directory.
     case locked, lockedElsewhere
   }
@@ -74,6 +76,7 @@ enum CheckpointFormat {
   static let manifestFile = "MANIFEST.json"
   static let commitFile = "COMMIT"
   static let shardFolder = "shards"
+  static let parityFolder = "parity"
   /// Of files that hold frozen tensors and are shared by several checkpoints.
   static let frozenFolder = "frozen"
   static let maximumManifestBytes = 256 << 20

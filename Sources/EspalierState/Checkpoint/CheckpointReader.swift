@@ -5,7 +5,7 @@
 package final class CheckpointReader: Sendable {
   package let path: String
   package let manifest: Manifest
-  private let shards: [ShardReader]
+  let shards: [ShardReader]
   private let tensorNumbers: [String: Int]
 
   package var step: Int { manifest.step }
@@ -18,71 +18,26 @@ package final class CheckpointReader: Sendable {
   /// - Parameter path: the folder of a finished checkpoint.
   /// - Throws: `CheckpointError` for the first thing that is wrong.
   package convenience init(_ path: String, fileSystem: FileSystem = .real) throws {
-    let name = path.split(separator: "/").last.map(String.init) ?? path
-    guard !name.hasPrefix(CheckpointName.temporaryPrefix), !name.hasPrefix(CheckpointName.trashPrefix) else {
-      throw CheckpointError(
-        .notCommitted, file: path, reason: "this save was never finished, or is being deleted",
-        remedy: "use a folder whose name begins with step-")
-    }
-    try self.init(folder: path, step: CheckpointName.step(of: name), fileSystem: fileSystem)
+    try self.init(folder: path, step: CheckpointFrame.step(of: path), fileSystem: fileSystem)
   }
 
   /// - Parameter step: what the name of the folder says, if it says anything.
-  init(folder path: String, step: Int?, fileSystem: FileSystem) throws {
-    self.path = path
-    let folder = try fileSystem.openDirectory(path)
-    let commitPath = path + "/" + CheckpointFormat.commitFile
-    let (commitFile, commitLength): (OpenFile, Int)
-    do { (commitFile, commitLength) = try fileSystem.openFile(CheckpointFormat.commitFile, in: folder) } catch let error
-      as CheckpointError where error.kind == .missing
-    {
-      throw CheckpointError(
-        .notCommitted, file: commitPath, reason: "it is missing, so this save was never finished",
-        remedy: "use an older checkpoint")
-    }
-    guard commitLength <= CheckpointFormat.maximumCommitBytes else {
-      throw CheckpointError.damaged(.wrongLength, file: commitPath, "\(commitLength) bytes are too many")
-    }
-    let commit = try CommitRecord(
-      parsing: fileSystem.readAll(commitFile, length: commitLength), file: commitPath)
+  convenience init(folder path: String, step: Int?, fileSystem: FileSystem) throws {
+    try self.init(CheckpointFrame(path, step: step, fileSystem: fileSystem))
+  }
 
-    let manifestPath = path + "/" + CheckpointFormat.manifestFile
-    let (manifestFile, length) = try fileSystem.openFile(CheckpointFormat.manifestFile, in: folder)
-    guard length <= CheckpointFormat.maximumManifestBytes else {
-      throw CheckpointError.damaged(
-        .manifestTooLarge, file: manifestPath, "\(length) bytes are more than \(CheckpointFormat.maximumManifestBytes)")
-    }
-    guard length == commit.manifestBytes else {
-      throw CheckpointError.damaged(
-        length < commit.manifestBytes ? .truncated : .wrongLength, file: manifestPath,
-        "it has \(length) bytes instead of \(commit.manifestBytes)")
-    }
-    let bytes = try fileSystem.readAll(manifestFile, length: length)
-    guard Checksum(of: bytes) == commit.manifestChecksum else {
-      throw CheckpointError.damaged(.checksumMismatch, file: manifestPath, "its checksum is not the one in COMMIT")
-    }
-    let manifest = try Manifest(parsing: bytes, file: manifestPath)
-    guard manifest.saveID == commit.saveID, manifest.step == commit.step,
-      [manifest.version.major, manifest.version.minor] == commit.version
-    else { throw CheckpointError.damaged(.wrongSave, file: commitPath, "it belongs to another save than the manifest") }
-    if let step, step != manifest.step {
-      throw CheckpointError.damaged(.wrongName, file: path, "it holds step \(manifest.step), not \(step)")
-    }
-    self.manifest = manifest
+  /// Opens the shards of a manifest that was read.
+  convenience init(_ frame: CheckpointFrame) throws {
+    try self.init(frame, shards: frame.manifest.shards.map { try frame.open($0) })
+  }
+
+  /// - Parameter shards: opened, in the order of the manifest.
+  init(_ frame: CheckpointFrame, shards: [ShardReader]) throws {
+    path = frame.path
+    manifest = frame.manifest
+    self.shards = shards
     tensorNumbers = Dictionary(
       manifest.tensors.enumerated().map { ($1.record.name, $0) }, uniquingKeysWith: { first, _ in first })
-
-    var folders = [
-      CheckpointFormat.shardFolder: try fileSystem.openDirectory(CheckpointFormat.shardFolder, in: folder)
-    ]
-    shards = try manifest.shards.map { shard in
-      let holder = try folders[shard.folder] ?? fileSystem.openDirectory(shard.folder, in: folder)
-      folders[shard.folder] = holder
-      // A shared file carries the name of the save that wrote it; the manifest still says which index it must have.
-      return try ShardReader(
-        name: shard.name, in: holder, expecting: shard, saveID: shard.frozen?.firstSaved ?? manifest.saveID,
-        fileSystem: fileSystem)
-    }
     try matchPieces()
   }
 
@@ -200,38 +155,15 @@ extension CheckpointReader {
 extension CheckpointReader {
   /// All that is wrong with the chunks; nothing if `full` is false, since the rest was checked when it was opened.
   ///
-  /// At most one problem is named for each piece.
-  package func verify(full: Bool) -> [CheckpointError] {
-    guard full else { return [] }
-    var problems: [CheckpointError] = []
-    let decoder = ChunkDecoder()
-    for shard in shards where !shard.pieces.isEmpty {
-      do {
-        let file = try shard.open()
-        for (number, piece) in shard.pieces.enumerated() {
-          do {
-            for (ordinal, index) in piece.chunks.enumerated() {
-              _ = try decoder.decodeToScratch(
-                shard.chunks[index], .init(tensor: piece.tensor, piece: number, ordinal: ordinal), from: file,
-                with: shard.fileSystem)
-            }
-          } catch let error as CheckpointError {
-            problems.append(error.naming("\(manifest.tensors[piece.tensor].record.name)/\(piece.slot)"))
-          }
-        }
-      } catch let error as CheckpointError {
-        problems.append(error)
-      } catch {
-        problems.append(.damaged(.inputOutput, file: shard.path, "\(error)"))
-      }
-    }
-    return problems
+  /// One problem is named for each piece, with the number of its damaged chunks.
+  package func verify(full: Bool, workers: Int = 1) -> [CheckpointError] {
+    full ? ChunkVerification(shards: shards, tensors: tensors.map(\.name)).problems(workers: workers) : []
   }
 
-  /// What is wrong with the checkpoint in a folder, whether or not it can be opened.
-  package static func problems(at path: String, full: Bool, fileSystem: FileSystem = .real) -> [CheckpointError] {
-    do { return try CheckpointReader(path, fileSystem: fileSystem).verify(full: full) } catch let error
-      as CheckpointError
-    { return [error] } catch { return [.damaged(.inputOutput, file: path, "\(error)")] }
+  /// All that is wrong with the checkpoint in a folder, whether or not it can be opened.
+  package static func problems(
+    at path: String, full: Bool, workers: Int = 1, fileSystem: FileSystem = .real
+  ) -> [CheckpointError] {
+    CheckpointVerifier(path, full: full, workers: workers, fileSystem: fileSystem).problems()
   }
 }

@@ -52,6 +52,24 @@ final class ChunkDecoder {
     try ProgressCounter.duringFileOperation { try fileSystem.read(file, into: record, at: chunk.offset) }
     let bytes = UnsafeRawBufferPointer(record)
 
+    let header = try Self.check(bytes, chunk, identity, file: file.path)
+    let payload = bytes.slice(ShardFormat.chunkHeaderBytes..<ShardFormat.chunkHeaderBytes + chunk.storedLength)
+    do { try decode(payload, header, into: destination) } catch let reason as Refusal {
+      throw invalid(reason.kind, reason.text)
+    }
+    let raw = UnsafeRawBufferPointer(start: destination, count: chunk.rawLength)
+    guard Checksum(of: raw).value == header.rawChecksum else {
+      throw invalid(.checksumMismatch, "the checksum of the decoded elements does not match")
+    }
+  }
+
+  /// Checks the record of a chunk up to its stored bytes.
+  static func check(
+    _ bytes: UnsafeRawBufferPointer, _ chunk: ShardReader.Chunk, _ identity: Identity, file: String
+  ) throws -> ChunkHeader {
+    func invalid(_ kind: CheckpointError.Kind, _ reason: String) -> CheckpointError {
+      .damaged(kind, file: file, "\(reason), in the chunk at byte \(chunk.offset)")
+    }
     guard let header = ChunkHeader(decoding: bytes) else {
       throw invalid(.checksumMismatch, "the checksum of the header does not match")
     }
@@ -75,13 +93,7 @@ final class ChunkDecoder {
     guard bytes[(ShardFormat.chunkHeaderBytes + chunk.storedLength)...].allSatisfy({ $0 == 0 }) else {
       throw invalid(.paddingNotZero, "the padding is not zero")
     }
-    do { try decode(payload, header, into: destination) } catch let reason as Refusal {
-      throw invalid(reason.kind, reason.text)
-    }
-    let raw = UnsafeRawBufferPointer(start: destination, count: chunk.rawLength)
-    guard Checksum(of: raw).value == header.rawChecksum else {
-      throw invalid(.checksumMismatch, "the checksum of the decoded elements does not match")
-    }
+    return header
   }
 
   private struct Refusal: Error {

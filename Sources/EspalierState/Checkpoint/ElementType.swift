@@ -53,3 +53,27 @@ extension ElementType {
     for i in 0..<count { destination[i] = Self.widened(elements[i]) }
   }
 }
+
+extension Digest {
+  /// The digest of stored elements, as a reader gets them.
+  init(key: UInt64, firstIndex: Int, stored: UnsafeRawPointer, _ element: ElementType, count: Int) {
+    guard element != .f32 else {
+      self.init(
+        key: key, firstIndex: firstIndex,
+        elements: UnsafeBufferPointer(start: stored.assumingMemoryBound(to: Float.self), count: count))
+      return
+    }
+    let window = min(1 << 16, count)
+    self = withUnsafeTemporaryAllocation(of: Float.self, capacity: window) { floats in
+      var sum = Digest.zero
+      for at in stride(from: 0, to: count, by: max(window, 1)) {
+        let part = min(window, count - at)
+        guard let target = floats.baseAddress else { break }
+        element.widen(stored + at * element.size, into: target, count: part)
+        sum += Digest(
+          key: key, firstIndex: firstIndex + at, elements: UnsafeBufferPointer(start: target, count: part))
+      }
+      return sum
+    }
+  }
+}

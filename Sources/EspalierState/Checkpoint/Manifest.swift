@@ -25,9 +25,14 @@ package struct CheckpointPlan: Sendable {
   /// A JSON document of the trainer's: schedule, data cursor, seeds, lineage. Kept as it is, number by number.
   package let state: [UInt8]
   package let world: CheckpointWorld
+  /// Which tensors are cut among ranks together; nil where nobody knows.
+  package let segments: SegmentRecord?
+  /// "2026-11-23T17:42:25Z"
+  package let created: String
 
   package init(
-    saveID: SaveID, step: Int, tensors: [TensorRecord], slots: [[String]], state: [UInt8], world: CheckpointWorld
+    saveID: SaveID, step: Int, tensors: [TensorRecord], slots: [[String]], state: [UInt8], world: CheckpointWorld,
+    segments: SegmentRecord? = nil, created: String = timestamp()
   ) {
     precondition(slots.count == tensors.count, "\(slots.count) lists of slots for \(tensors.count) tensors")
     self.saveID = saveID
@@ -36,6 +41,8 @@ package struct CheckpointPlan: Sendable {
     self.slots = slots
     self.state = state
     self.world = world
+    self.segments = segments
+    self.created = created
   }
 }
 
@@ -112,6 +119,8 @@ package struct Manifest: Sendable, Equatable {
   package let world: CheckpointWorld
   package let tensors: [Tensor]
   package let shards: [Shard]
+  package let segments: SegmentRecord?
+  package let parity: ParityRecord?
   package let state: StrictJSON
   /// Bytes of all elements before and after compression.
   package let rawBytes: Int
@@ -123,21 +132,25 @@ package struct Manifest: Sendable, Equatable {
 extension Manifest {
   /// Puts the summaries of all ranks together, with the files of frozen tensors that were linked instead of written.
   /// - Throws: `CheckpointError` if they do not tile every slot of the plan, or the state is no JSON document.
+  /// - Parameter firstSaved: of files in `frozen/` that are of another save than the plan's, by name.
   init(
-    plan: CheckpointPlan, summaries: [ShardSummary], linked: FrozenShards? = nil, created: String, file: String
+    plan: CheckpointPlan, summaries: [ShardSummary], linked: FrozenShards? = nil, firstSaved: [String: SaveID] = [:],
+    parity: ParityRecord? = nil, file: String
   ) throws {
     version = (CheckpointFormat.major, CheckpointFormat.minor)
     saveID = plan.saveID
     step = plan.step
-    self.created = created
+    created = plan.created
     world = plan.world
+    segments = plan.segments
+    self.parity = parity
     do { state = try StrictJSON(parsing: plan.state) } catch let error as StrictJSONError {
       throw CheckpointError(
         .invalidJSON, file: file, reason: "the trainer's state is not strict JSON: \(error)",
         remedy: "report this as a bug")
     }
     let ordered = summaries.sorted { ($0.isFrozen ? 1 : 0, $0.rank) < ($1.isFrozen ? 1 : 0, $1.rank) }
-    shards = ordered.map { Shard($0, saveID: plan.saveID) } + (linked?.shards ?? [])
+    shards = ordered.map { Shard($0, saveID: firstSaved[$0.file] ?? plan.saveID) } + (linked?.shards ?? [])
     rawBytes = ordered.reduce(linked?.rawBytes ?? 0) { $0 + $1.rawBytes }
     storedBytes = ordered.reduce(linked?.storedBytes ?? 0) { $0 + $1.storedBytes }
 

@@ -1,22 +1,20 @@
 extension Manifest {
   var json: StrictJSON {
-    .object([
+    var members: [StrictJSON.Member] = [
       .init("format", .string(CheckpointFormat.name)),
       .init("version", .array([.integer(version.major), .integer(version.minor)])),
       .init("saveID", .string(saveID.description)),
       .init("step", .integer(step)),
       .init("created", .string(created)),
-      .init(
-        "world",
-        .object([
-          .init("ranks", .integer(world.ranks)), .init("hosts", .integer(world.hosts)),
-          .init("stage", .integer(world.stage)), .init("transport", .string(world.transport)),
-        ])),
+      .init("world", world.json),
       .init("tensors", .array(tensors.map(\.json))),
       .init("shards", .array(shards.map(\.json))),
       .init("totals", .object([.init("raw", .integer(rawBytes)), .init("stored", .integer(storedBytes))])),
       .init("state", state),
-    ])
+    ]
+    if let segments { members.append(.init("segments", segments.json)) }
+    if let parity { members.append(.init("parity", parity.json)) }
+    return .object(members)
   }
 
   /// Reads MANIFEST.json and checks all that can be checked without the shards.
@@ -30,10 +28,8 @@ extension Manifest {
     saveID = try fields.saveID()
     step = try fields.count("step")
     created = try fields.string("created")
-    let world = try fields.object("world")
-    self.world = CheckpointWorld(
-      ranks: try world.count("ranks"), hosts: try world.count("hosts"), stage: try world.count("stage"),
-      transport: try world.string("transport"))
+    world = try CheckpointWorld(fields.object("world"))
+    parity = try fields.has("parity") ? ParityRecord(fields.object("parity")) : nil
     let totals = try fields.object("totals")
     rawBytes = try totals.count("raw")
     storedBytes = try totals.count("stored")
@@ -46,7 +42,24 @@ extension Manifest {
     }
     self.shards = shards
     tensors = try fields.list("tensors").map { try Tensor($0, shardCount: shards.count) }
+    segments =
+      try fields.has("segments") ? SegmentRecord(fields.object("segments"), tensorCount: tensors.count) : nil
     try check(file: file)
+  }
+}
+
+extension CheckpointWorld {
+  var json: StrictJSON {
+    .object([
+      .init("ranks", .integer(ranks)), .init("hosts", .integer(hosts)), .init("stage", .integer(stage)),
+      .init("transport", .string(transport)),
+    ])
+  }
+
+  init(_ fields: ManifestFields) throws {
+    self.init(
+      ranks: try fields.count("ranks"), hosts: try fields.count("hosts"), stage: try fields.count("stage"),
+      transport: try fields.string("transport"))
   }
 }
 
@@ -94,10 +107,13 @@ extension Manifest.Shard {
       firstSaved: firstSaved, rawBytes: try fields.count("raw"), storedBytes: try fields.count("stored"))
   }
 
-  /// `^(shards|frozen)/[A-Za-z0-9._-]{1,128}$`, and not a name that means a folder.
-  static func isAllowed(_ file: String) -> Bool {
-    let folders = [CheckpointFormat.shardFolder, CheckpointFormat.frozenFolder].map { ($0 + "/").utf8 }
-    guard let prefix = folders.first(where: { file.utf8.starts(with: $0) }) else { return false }
+  /// `^folder/[A-Za-z0-9._-]{1,128}$` with one of the folders, and not a name that means a folder.
+  static func isAllowed(
+    _ file: String, in folders: [String] = [CheckpointFormat.shardFolder, CheckpointFormat.frozenFolder]
+  ) -> Bool {
+    guard let prefix = folders.map({ ($0 + "/").utf8 }).first(where: { file.utf8.starts(with: $0) }) else {
+      return false
+    }
     let name = file.utf8.dropFirst(prefix.count)
     guard (1...128).contains(name.count), !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) else {
       return false
@@ -119,21 +135,29 @@ extension Manifest.Shard {
   var folder: String { String(file.prefix { $0 != "/" }) }
 }
 
-extension Manifest.Tensor {
-  fileprivate var json: StrictJSON {
+extension TensorRecord {
+  /// With its slots, as the manifest or a plan has them.
+  func json(slots: StrictJSON) -> StrictJSON {
     .object([
-      .init("name", .string(record.name)), .init("dtype", .string("f32")),
-      .init("shape", .array(record.shape.map { .integer($0) })), .init("trainable", .bool(record.trainable)),
-      .init("slots", .array(slots.map(\.json))),
+      .init("name", .string(name)), .init("dtype", .string("f32")),
+      .init("shape", .array(shape.map { .integer($0) })), .init("trainable", .bool(trainable)), .init("slots", slots),
     ])
   }
 
-  fileprivate init(_ fields: ManifestFields, shardCount: Int) throws {
+  init(_ fields: ManifestFields) throws {
     guard try fields.string("dtype") == "f32" else { throw fields.invalid("dtype", "f32") }
     guard let trainable = try fields.member("trainable").truth else {
       throw fields.invalid("trainable", "true or false")
     }
-    record = TensorRecord(name: try fields.string("name"), shape: try fields.counts("shape"), trainable: trainable)
+    self.init(name: try fields.string("name"), shape: try fields.counts("shape"), trainable: trainable)
+  }
+}
+
+extension Manifest.Tensor {
+  fileprivate var json: StrictJSON { record.json(slots: .array(slots.map(\.json))) }
+
+  fileprivate init(_ fields: ManifestFields, shardCount: Int) throws {
+    record = try TensorRecord(fields)
     slots = try fields.list("slots").map { try Manifest.Slot($0, shardCount: shardCount) }
   }
 }
@@ -194,6 +218,8 @@ struct ManifestFields {
     }
     return member
   }
+
+  func has(_ key: String) -> Bool { value[key] != nil }
 
   func string(_ key: String) throws -> String {
     guard let text = try member(key).text else { throw invalid(key, "a string") }

@@ -133,7 +133,7 @@ package final class RunLock: Sendable {
 }
 
 /// The time in UTC: "2026-11-23T17:42:25Z".
-func timestamp() -> String {
+package func timestamp() -> String {
   var now = time(nil)
   var parts = tm()
   gmtime_r(&now, &parts)

@@ -152,11 +152,18 @@ struct ChunkHeader: Equatable {
   let flags: UInt8
   let rawLength: UInt32
   let storedLength: UInt32
-  let tensor: UInt32
-  let piece: UInt32
-  let ordinal: UInt32
+  var tensor: UInt32
+  var piece: UInt32
+  var ordinal: UInt32
   let rawChecksum: UInt64
   let storedChecksum: UInt64
+
+  /// The header of the same chunk in another place.
+  func moved(tensor: Int, piece: Int, ordinal: Int) -> ChunkHeader {
+    var moved = self
+    (moved.tensor, moved.piece, moved.ordinal) = (UInt32(tensor), UInt32(piece), UInt32(ordinal))
+    return moved
+  }
 
   /// Writes the 64 bytes to the front of `bytes`.
   func encode(into bytes: UnsafeMutableRawBufferPointer) {

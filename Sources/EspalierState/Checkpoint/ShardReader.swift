@@ -26,8 +26,13 @@ struct ShardReader: Sendable {
   let directory: OpenFile
   let fileSystem: FileSystem
   let header: ShardHeader
+  /// Of the file.
+  let length: Int
+  let indexChecksum: Checksum
   let pieces: [Piece]
   let chunks: [Chunk]
+  /// The document of `ShardDescription`.
+  let description: [UInt8]
 
   /// Reads header, footer and index; every length in them is checked against the file before it is used.
   /// - Parameters:
@@ -43,6 +48,7 @@ struct ShardReader: Sendable {
     let path = directory.path + "/" + name
     self.path = path
     let (file, length) = try fileSystem.openFile(name, in: directory)
+    self.length = length
     if let shard, length != shard.bytes {
       let kind: CheckpointError.Kind = length < shard.bytes ? .truncated : .wrongLength
       throw CheckpointError.damaged(kind, file: path, "it has \(length) bytes instead of \(shard.bytes)")
@@ -80,11 +86,12 @@ struct ShardReader: Sendable {
     guard Checksum(of: index) == footer.indexChecksum else {
       throw CheckpointError.damaged(.checksumMismatch, file: path, "the checksum of its index does not match")
     }
+    indexChecksum = footer.indexChecksum
     if let shard, footer.chunkCount != UInt64(shard.chunks) {
       throw CheckpointError.damaged(
         .invalidFooter, file: path, "it has \(footer.chunkCount) chunks instead of \(shard.chunks)")
     }
-    (pieces, chunks) = try index.withUnsafeBytes {
+    (pieces, chunks, description) = try index.withUnsafeBytes {
       try Self.parse($0, chunkCount: footer.chunkCount, end: Int(footer.indexOffset), file: path)
     }
   }
@@ -92,7 +99,7 @@ struct ShardReader: Sendable {
   /// - Parameter end: where the chunks must end in the file.
   private static func parse(
     _ index: UnsafeRawBufferPointer, chunkCount: UInt64, end: Int, file: String
-  ) throws -> ([Piece], [Chunk]) {
+  ) throws -> ([Piece], [Chunk], [UInt8]) {
     func invalid(_ reason: String) -> CheckpointError { .damaged(.invalidIndex, file: file, "in its index \(reason)") }
     let pieceCount = Int(index.number(at: 8, as: UInt32.self))
     let slotCount = Int(index.number(at: 12, as: UInt32.self))
@@ -114,8 +121,16 @@ struct ShardReader: Sendable {
       slots.append(slot)
       position += 4 + length
     }
+    // Behind the names either a description with its length, or nothing: fewer than four bytes can only be padding.
+    var description: [UInt8] = []
+    if position + 4 <= index.count {
+      let described = Int(index.number(at: position, as: UInt32.self))
+      guard described <= index.count - position - 4 else { throw invalid("the description is cut off") }
+      description = Array(index.slice(position + 4..<position + 4 + described))
+      if described > 0 { position += 4 + described }
+    }
     guard ShardFormat.padded(position) == index.count, index[position...].allSatisfy({ $0 == 0 }) else {
-      throw invalid("something follows the names of slots")
+      throw invalid("something follows the description")
     }
 
     // Chunks lie one behind the other with nothing between them.
@@ -160,8 +175,11 @@ struct ShardReader: Sendable {
           element: type, chunks: first..<chunks.count))
     }
     guard chunks.count == Int(chunkCount), offset == end else { throw invalid("the chunks do not fill the file") }
-    return (pieces, chunks)
+    return (pieces, chunks, description)
   }
+
+  /// The folder inside the checkpoint.
+  var folder: String { directory.path.split(separator: "/").last.map(String.init) ?? "" }
 
   /// Opens the file for the reading of chunks.
   func open() throws -> OpenFile { try fileSystem.openFile(name, in: directory).file }

@@ -52,11 +52,13 @@ package enum ShardWriter {
   /// - Parameters:
   ///   - directory: `PreparedSave.path`, the same folder for every rank.
   ///   - isFrozen: whether these are the tensors that later saves will link instead of writing.
+  ///   - plan: kept in the shard of rank 0, so that a lost manifest can be recovered.
   /// - Throws: `CheckpointError`, kind `notShared` if this rank does not see the folder, `diskFull` and the other kinds of
   ///   the file system otherwise.
   package static func write(
     _ snapshot: Snapshot, to directory: String, rank: Int, world: CheckpointWorld, saveID: SaveID,
-    compression: Compression = .auto, isFrozen: Bool = false, fileSystem: FileSystem = .real
+    compression: Compression = .auto, isFrozen: Bool = false, plan: CheckpointPlan? = nil,
+    fileSystem: FileSystem = .real
   ) throws -> ShardSummary {
     let host = hostName()
     let name = isFrozen ? frozenFile(rank: rank, saveID: saveID) : file(rank: rank)
@@ -74,7 +76,7 @@ package enum ShardWriter {
     let encoder = ChunkEncoder(chunkBytes: snapshot.chunkBytes, compression: compression)
     for (number, piece) in snapshot.pieces.enumerated() {
       let elements = snapshot.bytes(piece)
-      body.begin(piece)
+      body.begin(tensor: piece.tensor, slot: piece.slot, range: piece.range, element: piece.element)
       for (ordinal, start) in stride(from: 0, to: elements.count, by: snapshot.chunkBytes).enumerated() {
         let end = min(start + snapshot.chunkBytes, elements.count)
         let checksum = snapshot.checksums[piece.firstChunk + ordinal]
@@ -89,7 +91,7 @@ package enum ShardWriter {
         }
       }
     }
-    let footer = try body.finish()
+    let footer = try body.finish(ShardDescription(host: host, plan: rank == 0 && !isFrozen ? plan : nil))
     try fileSystem.sync(output)
     try fileSystem.syncDirectory(folder)
 
@@ -102,82 +104,6 @@ package enum ShardWriter {
     return ShardSummary(
       file: name, rank: rank, host: host, bytes: Int(footer.fileLength), chunks: Int(footer.chunkCount),
       indexChecksum: footer.indexChecksum, rawBytes: snapshot.byteCount, storedBytes: body.storedBytes, pieces: pieces)
-  }
-}
-
-/// The file as it grows, and the index that will close it.
-private struct ShardBody {
-  let output: OpenFile
-  let fileSystem: FileSystem
-  var position = 0
-  var storedBytes = 0
-  var pieces = ByteRecord()
-  var chunks = ByteRecord()
-  var pieceCount = 0
-  var chunkCount = 0
-  var slots: [String] = []
-  /// Chunks are counted only when the next piece begins, so a piece is entered when it is complete.
-  var open: (piece: Snapshot.Piece, firstChunk: Int)?
-
-  mutating func append(_ bytes: [UInt8]) throws {
-    try bytes.withUnsafeBytes { try fileSystem.write(output, $0) }
-    position += bytes.count
-  }
-
-  mutating func append(
-    _ record: UnsafeRawBufferPointer, storedLength: Int, rawLength: Int, checksum: UInt64
-  ) throws {
-    try fileSystem.write(output, record)
-    chunks.append(UInt64(position))
-    chunks.append(UInt32(storedLength))
-    chunks.append(UInt32(rawLength))
-    chunks.append(checksum)
-    position += record.count
-    storedBytes += storedLength
-    chunkCount += 1
-  }
-
-  mutating func begin(_ piece: Snapshot.Piece) {
-    close()
-    open = (piece, chunkCount)
-  }
-
-  mutating func close() {
-    guard let (piece, firstChunk) = open else { return }
-    open = nil
-    let slot = slots.firstIndex(of: piece.slot) ?? slots.count
-    if slot == slots.count { slots.append(piece.slot) }
-    pieces.append(UInt32(piece.tensor))
-    pieces.append(UInt32(pieceCount))
-    pieces.append(UInt32(slot))
-    pieces.append(piece.element.code)
-    pieces.append(UInt64(piece.range.lowerBound))
-    pieces.append(UInt64(piece.range.upperBound))
-    pieces.append(UInt64(firstChunk))
-    pieces.append(UInt64(chunkCount - firstChunk))
-    pieceCount += 1
-  }
-
-  mutating func finish() throws -> ShardFooter {
-    close()
-    var index = ByteRecord()
-    index.append(ShardFormat.indexMagic)
-    index.append(UInt32(pieceCount))
-    index.append(UInt32(slots.count))
-    index.append(UInt64(chunkCount))
-    index.append(bytes: pieces.bytes)
-    index.append(bytes: chunks.bytes)
-    for slot in slots {
-      index.append(UInt32(slot.utf8.count))
-      index.append(bytes: Array(slot.utf8))
-    }
-    index.pad()
-    let footer = ShardFooter(
-      indexOffset: UInt64(position), indexLength: UInt64(index.bytes.count), indexChecksum: Checksum(of: index.bytes),
-      chunkCount: UInt64(chunkCount),
-      fileLength: UInt64(position + index.bytes.count + ShardFormat.footerBytes))
-    try append(index.bytes + footer.encoded)
-    return footer
   }
 }
 

@@ -145,23 +145,8 @@ package final class Snapshot: @unchecked Sendable {
   /// Of the elements of a piece as a reader gets them.
   func digest(_ piece: Piece) -> Digest {
     let key = Digest.key(parameter: tensors[piece.tensor].name, slot: piece.slot)
-    let first = piece.range.lowerBound, start = arena + piece.offset
-    guard piece.element != .f32 else {
-      return Digest(
-        key: key, firstIndex: first,
-        elements: UnsafeBufferPointer(start: start.assumingMemoryBound(to: Float.self), count: piece.range.count))
-    }
-    let window = min(1 << 16, piece.range.count)
-    return withUnsafeTemporaryAllocation(of: Float.self, capacity: window) { floats in
-      var sum = Digest.zero
-      for at in stride(from: 0, to: piece.range.count, by: window) {
-        let count = min(window, piece.range.count - at)
-        guard let target = floats.baseAddress else { break }
-        piece.element.widen(start + at * piece.element.size, into: target, count: count)
-        sum += Digest(
-          key: key, firstIndex: first + at, elements: UnsafeBufferPointer(start: target, count: count))
-      }
-      return sum
-    }
+    return Digest(
+      key: key, firstIndex: piece.range.lowerBound, stored: arena + piece.offset, piece.element,
+      count: piece.range.count)
   }
 }

@@ -155,8 +155,8 @@ package struct CheckpointImport {
         world: world)
       let summaries = try shards.enumerated().map { rank, pieces in
         try ShardWriter.write(
-          snapshot(pieces, records), to: prepared.path, rank: rank, world: world, saveID: saveID, fileSystem: fileSystem
-        )
+          snapshot(pieces, records), to: prepared.path, rank: rank, world: world, saveID: saveID, plan: plan,
+          fileSystem: fileSystem)
       }
       let committed = try directory.commit(plan, summaries: summaries)
       let written = try CheckpointReader(committed.path, fileSystem: fileSystem)

@@ -37,6 +37,7 @@ public struct SaveSettings: CheckedSettings {
   public var maximumBytes = 0
   public var compression = Compression.auto
   public var onFailure = OnFailure.warn
+  public var parity = false
 
   public init() {}
 
@@ -63,6 +64,10 @@ public struct SaveSettings: CheckedSettings {
     SettingField(
       "onFailure", unit: "warn | stop",
       "What a failed save does: the run goes on and the next save tries again, or all ranks end with 1. The checkpoint before it stays either way."
+    ),
+    SettingField(
+      "parity", unit: "true | false",
+      "Also writes the XOR of all shards, from which espalier repair rebuilds any one; costs as much as the longest shard."
     ),
   ]
 
