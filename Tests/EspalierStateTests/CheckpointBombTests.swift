@@ -23,11 +23,14 @@ import Testing
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     let words: [String] = [
-      "/bin/sh", "-c", #"ulimit -c 0 && ulimit -d "$0" && exec "$@""#, "\(kibibytes)",
+      "/bin/sh", "-c", #"ulimit -c 0 && ulimit -t 60 && ulimit -d "$0" && exec "$@""#, "\(kibibytes)",
       try ProcessRunner.product("espalier"), "verify", "--full", path,
     ]
     var arguments = words.map { strdup($0) } + [nil]
-    let settings = ProcessInfo.processInfo.environment.map { "\($0)=\($1)" }
+    // A thread of OpenBLAS that gets no memory asks again for ever.
+    let settings =
+      ProcessInfo.processInfo.environment.filter { $0.key != "OPENBLAS_NUM_THREADS" }
+      .map { "\($0)=\($1)" } + ["OPENBLAS_NUM_THREADS=1"]
     var environment = settings.map { strdup($0) } + [nil]
     defer { for string in arguments + environment { free(string) } }
     var process = pid_t()

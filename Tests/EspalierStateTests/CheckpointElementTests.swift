@@ -98,37 +98,43 @@ import Testing
     let p: [UInt64] = [
       0x9e37_79b1_85eb_ca87, 0xc2b2_ae3d_27d4_eb4f, 0x1656_67b1_9e37_79f9, 0x85eb_ca77_c2b2_ae63, 0x27d4_eb2f_1656_67c5,
     ]
-    func rotated(_ x: UInt64, _ by: UInt64) -> UInt64 { x << by | x >> (64 - by) }
+    func rotated(_ x: UInt64, _ by: UInt64) -> UInt64 { (x << by) | (x >> (64 - by)) }
     func number(_ at: Int, _ width: Int) -> UInt64 {
-      (0..<width).reversed().reduce(0) { $0 << 8 | UInt64(bytes[at + $1]) }
+      var value: UInt64 = 0
+      for byte in bytes[at..<at + width].reversed() { value = (value << 8) | UInt64(byte) }
+      return value
     }
     func round(_ sum: UInt64, _ lane: UInt64) -> UInt64 { rotated(sum &+ lane &* p[1], 31) &* p[0] }
-    var lanes = [p[0] &+ p[1], p[1], 0, 0 &- p[0]]
+    let first: UInt64 = p[0] &+ p[1]
+    let fourth: UInt64 = 0 &- p[0]
+    var lanes: [UInt64] = [first, p[1], 0, fourth]
     var at = 0
     while at + 32 <= bytes.count {
       for lane in 0..<4 { lanes[lane] = round(lanes[lane], number(at + 8 * lane, 8)) }
       at += 32
     }
-    var hash =
-      bytes.count >= 32
-      ? rotated(lanes[0], 1) &+ rotated(lanes[1], 7) &+ rotated(lanes[2], 12) &+ rotated(lanes[3], 18) : p[4]
-    if bytes.count >= 32 { for lane in lanes { hash = (hash ^ round(0, lane)) &* p[0] &+ p[3] } }
+    var hash = p[4]
+    if bytes.count >= 32 {
+      hash = 0
+      for (lane, by) in zip(lanes, [UInt64(1), 7, 12, 18]) { hash &+= rotated(lane, by) }
+      for lane in lanes { hash = (hash ^ round(0, lane)) &* p[0] &+ p[3] }
+    }
     hash &+= UInt64(bytes.count)
     while at + 8 <= bytes.count {
       hash = rotated(hash ^ round(0, number(at, 8)), 27) &* p[0] &+ p[3]
       at += 8
     }
     if at + 4 <= bytes.count {
-      hash = rotated(hash ^ number(at, 4) &* p[0], 23) &* p[1] &+ p[2]
+      hash = rotated(hash ^ (number(at, 4) &* p[0]), 23) &* p[1] &+ p[2]
       at += 4
     }
     while at < bytes.count {
-      hash = rotated(hash ^ UInt64(bytes[at]) &* p[4], 11) &* p[0]
+      hash = rotated(hash ^ (UInt64(bytes[at]) &* p[4]), 11) &* p[0]
       at += 1
     }
-    hash = (hash ^ hash >> 33) &* p[1]
-    hash = (hash ^ hash >> 29) &* p[2]
-    return hash ^ hash >> 32
+    hash = (hash ^ (hash >> 33)) &* p[1]
+    hash = (hash ^ (hash >> 29)) &* p[2]
+    return hash ^ (hash >> 32)
   }
 
   @Test(
@@ -137,10 +143,11 @@ import Testing
   func planeFrames(element: ElementType) throws {
     #expect(Self.xxh64([]) == 0xef46_db37_51d8_e999 && Self.xxh64(Array("abc".utf8)) == 0x44bc_2cf5_ad77_0999)
     let key = RandomKey(seed: 6)
-    let weights = (0..<90_000).map { i -> Float in
+    var weights: [Float] = []
+    for i in 0..<90_000 {
       var sum = -6.0
-      for j in 0..<12 { sum += key.uniform(at: UInt64(12 * i + j)) }
-      return Float(sum * 0.02)
+      for draw in 0..<12 { sum += key.uniform(at: UInt64(12 * i + draw)) }
+      weights.append(Float(sum * 0.02))
     }
     var state = SampleState(shapes: [[weights.count]])
     state.slots = [.init(tensor: 0, name: "value", values: weights)]
@@ -149,21 +156,20 @@ import Testing
       #expect(CheckpointReader.problems(at: path, full: true) == [])
       let shard = Array(try Data(contentsOf: URL(fileURLWithPath: path + "/shards/w00000.esp")))
       // The one chunk: header at 64, its stored length at 12 in it, its frame after 64 bytes.
-      let stored = (0..<4).reversed().reduce(0) { $0 << 8 | Int(shard[64 + 12 + $1]) }
+      let stored = Int(Data(shard).number(at: 64 + 12, as: UInt32.self))
       let frame = Array(shard[128..<128 + stored])
       #expect(frame[4] == 0xa4, "made of planes")
       var planes: [UInt8] = []
       for byte in 0..<element.size {
-        planes += weights.map { weight in
-          if element == .f32 {
-            return UInt8(truncatingIfNeeded: (weight.bitPattern << 1 | weight.bitPattern >> 31) >> (8 * byte))
-          }
-          let bits = UInt16(Self.nearest(weight).bitPattern >> 16)
-          return UInt8(truncatingIfNeeded: (bits << 1 | bits >> 15) >> (8 * byte))
+        for weight in weights {
+          let wide: UInt32 = weight.bitPattern
+          let half: UInt16 = UInt16(Self.nearest(weight).bitPattern >> 16)
+          let rotated: UInt32 = element == .f32 ? (wide << 1) | (wide >> 31) : UInt32((half << 1) | (half >> 15))
+          planes.append(UInt8(truncatingIfNeeded: rotated >> (8 * UInt32(byte))))
         }
       }
       let sum = UInt32(truncatingIfNeeded: Self.xxh64(planes))
-      #expect(Array(frame.suffix(4)) == (0..<4).map { UInt8(truncatingIfNeeded: sum >> (8 * $0)) })
+      #expect(Data(frame.suffix(4)).number(at: 0, as: UInt32.self) == sum)
     }
   }
 
@@ -182,9 +188,7 @@ import Testing
     let key = RandomKey(seed: 5)
     for count in [5000, 1 << 16, 700_000] {
       let weights = (0..<count).map { i -> Float in
-        var sum = -6.0
-        for j in 0..<12 { sum += key.uniform(at: UInt64(12 * i + j)) }
-        return Float(sum * 0.02)
+        Float((0..<12).reduce(-6.0) { $0 + key.uniform(at: UInt64(12 * i + $1)) } * 0.02)
       }
       #expect(Double(2 * count) / (try stored(weights)) > 1.45, "\(count) weights")
     }
