@@ -63,8 +63,7 @@ struct RootCommand: ParsableCommand {
         name: "Checkpoint",
         subcommands: [
           InspectCommand.self, VerifyCommand.self, DigestCommand.self, DiffCommand.self, LogCommand.self,
-          ReshardCommand.self, RepairCommand.self, RecoverCommand.self,
-          InspectCommand.self, VerifyCommand.self, DigestCommand.self, ExportCommand.self, ImportCommand.self,
+          ReshardCommand.self, RepairCommand.self, RecoverCommand.self, ExportCommand.self, ImportCommand.self,
         ]),
       CommandGroup(name: "Machine", subcommands: [BenchCommand.self]),
     ])

@@ -46,6 +46,14 @@ enum CommandLineHelpText {
       verify                  Checks that checkpoints are whole.
       digest                  Prints a fingerprint of every slot and of the whole
                               state.
+      diff                    Tells where two checkpoints differ, to the element.
+      log                     Tells how a checkpoint came to be: phases, resumes,
+                              reshards; oldest first.
+      reshard                 Cuts a checkpoint for another number of ranks.
+      repair                  Rebuilds one lost or damaged shard of a checkpoint
+                              from its parity.
+      recover                 Rebuilds a lost or damaged manifest of a checkpoint
+                              from its shards.
       export                  Writes weights for other software: all as
                               safetensors, or one tensor as .npy.
       import                  Makes a checkpoint of a safetensors file, for a run
@@ -258,7 +266,8 @@ enum CommandLineHelpText {
 
     Checks COMMIT, the manifest, and header, index and footer of every shard; with
     --full also every chunk. A run directory stands for all its checkpoints. Ends
-    with exit code 1 if anything is wrong, and names file and tensor.
+    with exit code 1 if anything is wrong, and names every faulty file, tensor and
+    slot.
 
     USAGE: espalier verify <checkpoint> [--full]
 
@@ -282,6 +291,102 @@ enum CommandLineHelpText {
     ARGUMENTS:
       <checkpoint>            The folder of a checkpoint, or a run directory, which
                               stands for its newest valid checkpoint.
+
+    OPTIONS:
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier diff --help
+    OVERVIEW: Tells where two checkpoints differ, to the element.
+
+    Compares digests of slots, and reads the elements of the first that differ.
+    Ranks, stage and layout do not matter. Settings and training state are told
+    too, but do not decide. Exit code: 0 if all tensors have the same bits, 1 if
+    not, 2 for trouble.
+
+    USAGE: espalier diff <checkpoint> <checkpoint> [--slots <n>] [--json]
+
+    ARGUMENTS:
+      <checkpoint>            A checkpoint, or a run directory for its newest.
+      <checkpoint>            Another.
+
+    OPTIONS:
+      --slots <n>             Differing slots whose elements are read, from the
+                              first; 0 = all. (default: 5)
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier log --help
+    OVERVIEW: Tells how a checkpoint came to be: phases, resumes, reshards; oldest
+    first.
+
+    Everything stands in the checkpoint itself and travels with it.
+
+    USAGE: espalier log <checkpoint> [--json]
+
+    ARGUMENTS:
+      <checkpoint>            The folder of a checkpoint, or a run directory, which
+                              stands for its newest valid checkpoint.
+
+    OPTIONS:
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier reshard --help
+    OVERVIEW: Cuts a checkpoint for another number of ranks.
+
+    Any number of ranks resumes from any checkpoint as it is; shards of one's own
+    are read faster by many ranks, and can be moved to where each rank runs. Needs
+    neither model nor data, and 64 MiB a worker whatever the size. TO is the folder
+    of the new checkpoint, or a run directory; nothing is overwritten. Ends by
+    comparing the digest of every slot. Under launch/mpirun -n N the ranks share
+    the work.
+
+    USAGE: espalier reshard <checkpoint> <to> --ranks <n> [--stage <s>] [--workers <n>] [--json]
+
+    ARGUMENTS:
+      <checkpoint>            The folder of a checkpoint, or a run directory, which
+                              stands for its newest valid checkpoint.
+      <to>                    The new checkpoint, or a run directory for it.
+
+    OPTIONS:
+      --ranks <n>             Shards of the new checkpoint.
+      --stage <s>             ZeRO stage that it names (default: that of the old
+                              one).
+      --workers <n>           Threads, each with a shard at a time (default: a core
+                              each).
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier repair --help
+    OVERVIEW: Rebuilds one lost or damaged shard of a checkpoint from its parity.
+
+    For checkpoints that were saved with save: { parity: true }. Reads every byte
+    first; the new file is checked against the manifest before it takes its place.
+    With two files lost nothing is changed. A run directory stands for all its
+    checkpoints.
+
+    USAGE: espalier repair <checkpoint> [--json]
+
+    ARGUMENTS:
+      <checkpoint>            The folder of a checkpoint, or a run directory, which
+                              stands for its newest valid checkpoint.
+
+    OPTIONS:
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier recover --help
+    OVERVIEW: Rebuilds a lost or damaged manifest of a checkpoint from its shards.
+
+    Reads every byte of the shards, which must all be there and whole, and writes
+    MANIFEST.json and COMMIT as they were. What was left of them is kept under
+    another name; a manifest that is good is never touched.
+
+    USAGE: espalier recover <folder> [--json]
+
+    ARGUMENTS:
+      <folder>                The folder of the checkpoint.
 
     OPTIONS:
       --json                  Print JSON.
