@@ -296,6 +296,32 @@ enum CommandLineHelpText {
       --json                  Print JSON.
       -h, --help              Show help information.
 
+    $ espalier reshard --help
+    OVERVIEW: Cuts a checkpoint for another number of ranks.
+
+    Any number of ranks resumes from any checkpoint as it is; shards of one's own
+    are read faster by many ranks, and can be moved to where each rank runs. Needs
+    neither model nor data, and 64 MiB a worker whatever the size. TO is the folder
+    of the new checkpoint, or a run directory; nothing is overwritten. Ends by
+    comparing the digest of every slot. Under launch/mpirun -n N the ranks share
+    the work.
+
+    USAGE: espalier reshard <checkpoint> <to> --ranks <n> [--stage <s>] [--workers <n>] [--json]
+
+    ARGUMENTS:
+      <checkpoint>            The folder of a checkpoint, or a run directory, which
+                              stands for its newest valid checkpoint.
+      <to>                    The new checkpoint, or a run directory for it.
+
+    OPTIONS:
+      --ranks <n>             Shards of the new checkpoint.
+      --stage <s>             ZeRO stage that it names (default: that of the old
+                              one).
+      --workers <n>           Threads, each with a shard at a time (default: a core
+                              each).
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
     $ espalier diff --help
     OVERVIEW: Tells where two checkpoints differ, to the element.
 
@@ -329,32 +355,6 @@ enum CommandLineHelpText {
                               stands for its newest valid checkpoint.
 
     OPTIONS:
-      --json                  Print JSON.
-      -h, --help              Show help information.
-
-    $ espalier reshard --help
-    OVERVIEW: Cuts a checkpoint for another number of ranks.
-
-    Any number of ranks resumes from any checkpoint as it is; shards of one's own
-    are read faster by many ranks, and can be moved to where each rank runs. Needs
-    neither model nor data, and 64 MiB a worker whatever the size. TO is the folder
-    of the new checkpoint, or a run directory; nothing is overwritten. Ends by
-    comparing the digest of every slot. Under launch/mpirun -n N the ranks share
-    the work.
-
-    USAGE: espalier reshard <checkpoint> <to> --ranks <n> [--stage <s>] [--workers <n>] [--json]
-
-    ARGUMENTS:
-      <checkpoint>            The folder of a checkpoint, or a run directory, which
-                              stands for its newest valid checkpoint.
-      <to>                    The new checkpoint, or a run directory for it.
-
-    OPTIONS:
-      --ranks <n>             Shards of the new checkpoint.
-      --stage <s>             ZeRO stage that it names (default: that of the old
-                              one).
-      --workers <n>           Threads, each with a shard at a time (default: a core
-                              each).
       --json                  Print JSON.
       -h, --help              Show help information.
 
