@@ -50,6 +50,9 @@ struct DiffReport: Encodable {
     try container.encode(state, forKey: .state)
   }
 
+  /// How many differing slots are listed whose elements were not read.
+  private static let shown = 10
+
   var text: String {
     var rows = [
       ("first", "\(diff.firstPath), step \(diff.firstStep)"), ("second", "\(diff.secondPath), step \(diff.secondStep)"),
@@ -66,7 +69,8 @@ struct DiffReport: Encodable {
           ? "\(Amount.grouped(diff.sameSlots)) the same"
           : "\(Amount.grouped(diff.slots.count)) differ, \(Amount.grouped(diff.sameSlots)) the same"
       ))
-    for slot in diff.slots {
+    for slot in diff.slots.filter({ $0.elements != nil }) + diff.slots.filter({ $0.elements == nil }).prefix(Self.shown)
+    {
       rows.append(("  \(slot.tensor)/\(slot.slot)", "\(slot.firstDigest) and \(slot.secondDigest)"))
       guard let elements = slot.elements else { continue }
       rows.append(
@@ -81,6 +85,8 @@ struct DiffReport: Encodable {
           "\(Amount.grouped(elements.count)) of \(Amount.grouped(elements.total)) elements, by at most \(elements.largest)"
         ))
     }
+    let hidden = diff.slots.filter { $0.elements == nil }.count - Self.shown
+    if hidden > 0 { rows.append(("  …", "and \(Amount.count(hidden, "slot")) more; --json lists them")) }
     rows.append(("result", diff.isSame ? "the same" : "different"))
     return TextTable.pairs(rows)
   }
