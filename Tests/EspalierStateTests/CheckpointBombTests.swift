@@ -27,17 +27,21 @@ import Testing
       try ProcessRunner.product("espalier"), "verify", "--full", path,
     ]
     var arguments = words.map { strdup($0) } + [nil]
-    // A thread of OpenBLAS that gets no memory asks again for ever.
-    let settings =
-      ProcessInfo.processInfo.environment.filter { $0.key != "OPENBLAS_NUM_THREADS" }
-      .map { "\($0)=\($1)" } + ["OPENBLAS_NUM_THREADS=1"]
+    // A thread of OpenBLAS that gets no memory asks again for ever; and what tells where Swift crashed gets none either, and
+    // leaves the process stopped.
+    let own = ["OPENBLAS_NUM_THREADS": "1", "SWIFT_BACKTRACE": "enable=no"]
+    let settings = ProcessInfo.processInfo.environment.merging(own) { $1 }.map { "\($0)=\($1)" }
     var environment = settings.map { strdup($0) } + [nil]
     defer { for string in arguments + environment { free(string) } }
     var process = pid_t()
     #expect(posix_spawn(&process, words[0], &actions, nil, &arguments, &environment) == 0)
     var status: Int32 = 0
     var usage = rusage()
-    while wait4(process, &status, 0, &usage) < 0 && errno == EINTR {}
+    let started = ContinuousClock().now
+    while wait4(process, &status, WNOHANG, &usage) != process {
+      usleep(2000)
+      if started.duration(to: .now) > .seconds(30) { kill(process, SIGKILL) }
+    }
     func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) * 1e-6 }
     return Usage(
       status: status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f,

@@ -14,8 +14,9 @@ import Testing
     #expect(
       report.rows.map { "\($0.operation) \($0.state)" } == [
         "copy f32 state", "stage f32 state", "encode f32 state", "write f32 state", "read f32 state",
-        "verify f32 state",
+        "verify f32 state", "reshard f32 state", "reshard by copy f32 state",
         "stage bf16 weights", "encode bf16 weights", "write bf16 weights", "read bf16 weights", "verify bf16 weights",
+        "reshard bf16 weights", "reshard by copy bf16 weights",
       ])
     #expect(report.rows.allSatisfy { $0.gigabytesPerSecond > 0 && $0.seconds > 0 })
     #expect(report.rows.filter { $0.ratio > 0 }.allSatisfy { $0.ratio >= ($0.state == "f32 state" ? 1.17 : 1.45) })

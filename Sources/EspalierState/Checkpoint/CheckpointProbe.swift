@@ -24,6 +24,8 @@ package enum CheckpointProbe {
     do {
       let directory = try fileSystem.openDirectory(folder)
       let shard = try ShardReader(name: name, in: directory, expecting: nil, saveID: nil, fileSystem: fileSystem)
+      // What a lost manifest is recovered from.
+      _ = try? ShardDescription(parsing: shard.description, saveID: shard.header.saveID, file: shard.path)
       let file = try shard.open()
       let decoder = ChunkDecoder()
       var problems: [CheckpointError] = []

@@ -144,7 +144,23 @@ struct CheckpointBenchmarkJob {
     try add("verify", bytes: reader.manifest.storedBytes) {
       guard reader.verify(full: true).isEmpty else { throw BenchmarkFailure(path: path) }
     }
-    try communicator.barrier(label: "benchmark").wait()
+    // Shards of thirds begin inside chunks, all but the first; shards of the same number of ranks are copied as they are.
+    let (own, size) = (communicator.rank, communicator.size)
+    for (operation, ranks, shards) in [
+      ("reshard", 3 * size, [3 * own + 1, 3 * own + 2]), ("reshard by copy", size, [own]),
+    ] {
+      let prepared = try prepare()
+      let resharder = try Resharder(
+        reader, world: CheckpointWorld(ranks: ranks, hosts: 1, stage: 3, transport: "benchmark"), state: reader.state,
+        saveID: prepared.saveID)
+      func once() throws -> Int {
+        for shard in shards { unlink("\(prepared.path)/\(ShardWriter.file(rank: shard))") }
+        return try resharder.write(ranks: shards, to: prepared.path, workers: 1, fileSystem: fileSystem)
+          .reduce(0) { $0 + $1.counts.copiedBytes + $1.counts.recodedBytes }
+      }
+      try add(operation, bytes: once()) { _ = try once() }
+      try communicator.barrier(label: "resharded").wait()
+    }
     try remove()
     return rows
   }
