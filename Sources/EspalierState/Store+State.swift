@@ -33,7 +33,7 @@ extension Store {
   }
 
   /// A private copy of what this rank owns, of the tensors that are trained or of the frozen ones.
-  package func snapshot(frozen: Bool) -> Snapshot {
+  package func snapshot(frozen: Bool, isCopy: Bool = true) -> Snapshot {
     let pieces = ownPieces.filter { blueprint.parameters[$0.parameter].isTrainable != frozen }.flatMap { piece in
       slots.filter { has($0, piece.parameter) }.map { slot in
         StatePiece(
@@ -41,7 +41,8 @@ extension Store {
         )
       }
     }
-    return Snapshot(tensors: tensorRecords, pieces: pieces)
+    return isCopy
+      ? Snapshot(tensors: tensorRecords, pieces: pieces) : Snapshot(borrowing: pieces, tensors: tensorRecords)
   }
 
   /// The digest of every slot of every tensor, summed over ranks: the same for every layout. Collective.

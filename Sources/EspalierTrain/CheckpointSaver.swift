@@ -81,9 +81,12 @@ package final class CheckpointSaver {
   }
 
   /// Copies the state and starts to write it. Collective.
+  /// - Parameter waits: returns when this rank has written its part, straight from the state; for saves after which training ends.
   /// - Returns: the outcome of the save before, if it was still under way and had to be waited for; and that of this one, if it
   ///   could not begin.
-  package func begin(_ store: Store, _ state: TrainingState, world: CheckpointWorld) throws -> [Outcome] {
+  package func begin(_ store: Store, _ state: TrainingState, world: CheckpointWorld, waits: Bool = false) throws
+    -> [Outcome]
+  {
     let before = try finish().map { [$0] } ?? []
     let started = ContinuousClock().now
     try store.settle()
@@ -114,8 +117,8 @@ package final class CheckpointSaver {
     let plan = CheckpointPlan(
       saveID: saveID, step: state.step, tensors: records, slots: store.slotNames,
       state: try state.encoded(), world: world, segments: store.segmentRecord)
-    let snapshot = store.snapshot(frozen: false)
-    let frozenSnapshot = hasFrozen && !prepared.linksFrozen ? store.snapshot(frozen: true) : nil
+    let snapshot = store.snapshot(frozen: false, isCopy: !waits)
+    let frozenSnapshot = hasFrozen && !prepared.linksFrozen ? store.snapshot(frozen: true, isCopy: !waits) : nil
     let linked = prepared.linksFrozen && communicator.rank == 0 ? frozen : nil
     let result = Monitor<Result<[ShardSummary], any Error>?>(nil)
     let (rank, path, compression, checkpoints, fileSystem) = (
@@ -135,6 +138,7 @@ package final class CheckpointSaver {
       }
       result.update { $0 = written }
     }
+    if waits { thread.join() }
     running = Running(
       plan: plan, notes: prepared.notes, started: started, waited: Self.seconds(since: started), result: result,
       linked: linked, thread: thread, folder: path)

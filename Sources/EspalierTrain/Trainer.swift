@@ -91,7 +91,7 @@ package final class Trainer {
       case .evaluate:
         try recorder.span("evaluation", .phase) { try evaluate() }
       case .save:
-        try recorder.span("save", .phase) { try save() }
+        try recorder.span("save", .phase) { try save(isLast: state.step >= run.schedule.stepCount) }
       case .finish:
         return try finish(.finished)
       }
@@ -186,11 +186,11 @@ package final class Trainer {
     report.evaluated(state.step, result, seconds: ReportClock.uptime() - started)
   }
 
-  private func save() throws {
+  private func save(isLast: Bool) throws {
     session.enter(.saving)
     state.marks = CheckpointMarks(
       border: run.schedule.border(after: state.step), evaluation: newestEvaluation)
-    for outcome in try saver.begin(session.store, state, world: world) { try saved(outcome) }
+    for outcome in try saver.begin(session.store, state, world: world, waits: isLast) { try saved(outcome) }
   }
 
   private func saved(_ outcome: CheckpointSaver.Outcome) throws {
@@ -215,7 +215,7 @@ package final class Trainer {
   /// Saves out of turn and ends so that the run can be resumed.
   private func stop() throws -> TrainingOutcome {
     state.cursor.noteSaved()
-    try save()
+    try save(isLast: true)
     return try finish(.stopped)
   }
 

@@ -535,7 +535,7 @@ enum CommandLineHelpText {
     second of one core. Then whole saves and loads by all ranks. Under
     launch/mpirun -n N it takes its place among the job's ranks.
 
-    USAGE: espalier bench checkpoint [--ranks <n>] [--cluster <file>] [--parameters <parameters>] [--repeats <repeats>] [--directory <folder>] [--sync <sync>] [--whole] [--json]
+    USAGE: espalier bench checkpoint [--ranks <n>] [--cluster <file>] [--parameters <parameters>] [--repeats <repeats>] [--directory <folder>] [--sync <sync>] [--copied] [--compression <compression>] [--whole] [--json]
 
     OPTIONS:
       --ranks <n>             Ranks, as threads of this process (default: the
@@ -550,6 +550,11 @@ enum CommandLineHelpText {
       --sync <sync>           What a save waits for: none, files (as in training)
                               or all of the file system. (values: none, files, all;
                               default: files)
+      --copied                Whole saves copy the state first, as in the middle of
+                              training; without, as at its end.
+      --compression <compression>
+                              How chunks are stored: auto, zstd or none. (values:
+                              auto, zstd, none; default: auto)
       --whole                 Leaves out the operations on their own.
       --json                  Print JSON.
       -h, --help              Show help information.

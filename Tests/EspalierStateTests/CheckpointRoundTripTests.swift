@@ -99,6 +99,44 @@ import Testing
     }
   }
 
+  @Test(
+    "a state that is borrowed gives the same shard as its copy", arguments: Compression.allCases, [64, 512, 1 << 20])
+  func borrowed(compression: Compression, chunkBytes: Int) throws {
+    try withTemporaryRun { run in
+      let (state, saveID) = (Self.state, SaveID.random())
+      let world = CheckpointWorld(ranks: 1, hosts: 1, stage: 0, transport: "in-process")
+      let buffers = state.slots.map { slot in
+        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: slot.values.count)
+        _ = buffer.initialize(from: slot.values)
+        return buffer
+      }
+      defer { for buffer in buffers { buffer.deallocate() } }
+      let pieces = zip(state.slots, buffers).compactMap { slot, buffer in
+        UnsafePointer(buffer.baseAddress).map {
+          StatePiece(tensor: slot.tensor, slot: slot.name, range: 0..<buffer.count, source: $0)
+        }
+      }
+      let written = try [
+        Snapshot(tensors: state.tensors, pieces: pieces, chunkBytes: chunkBytes),
+        Snapshot(borrowing: pieces, tensors: state.tensors, chunkBytes: chunkBytes),
+      ].enumerated().map { number, snapshot in
+        try FileManager.default.createDirectory(
+          atPath: "\(run)/\(number)/shards", withIntermediateDirectories: true)
+        let summary = try ShardWriter.write(
+          snapshot, to: "\(run)/\(number)", rank: 0, world: world, saveID: saveID, compression: compression)
+        return (summary, try Data(contentsOf: URL(filePath: "\(run)/\(number)/\(summary.file)")))
+      }
+      #expect(written[0] == written[1])
+      for piece in written[1].0.pieces {
+        let slot = try #require(state.slots.first { $0.tensor == piece.tensor && $0.name == piece.slot })
+        let digest = slot.values.withUnsafeBufferPointer {
+          Digest(parameter: state.tensors[piece.tensor].name, slot: piece.slot, elements: $0)
+        }
+        #expect(piece.digest == digest)
+      }
+    }
+  }
+
   @Test("payloads of NaNs, signs of zero and denormals survive", arguments: Compression.allCases)
   func specialValues(compression: Compression) throws {
     let bits: [UInt32] = [

@@ -1,10 +1,12 @@
 import ArgumentParser
 import EspalierComm
 import EspalierMethods
+import EspalierState
 import EspalierTrain
 import Foundation
 
 extension CheckpointBenchmark.Durability: ExpressibleByArgument {}
+extension Compression: ExpressibleByArgument {}
 
 struct BenchCheckpointCommand: CatalogueCommand {
   static let configuration = CommandConfiguration(
@@ -22,6 +24,9 @@ struct BenchCheckpointCommand: CatalogueCommand {
   @Option(help: ArgumentHelp("Where to write; nothing is left behind.", valueName: "folder")) var directory = "."
   @Option(help: "What a save waits for: none, files (as in training) or all of the file system.")
   var sync = CheckpointBenchmark.Durability.files
+  @Flag(help: "Whole saves copy the state first, as in the middle of training; without, as at its end.") var copied =
+    false
+  @Option(help: "How chunks are stored: auto, zstd or none.") var compression = Compression.auto
   @Flag(help: "Leaves out the operations on their own.") var whole = false
   @Flag(help: "Print JSON.") var json = false
 
@@ -35,7 +40,8 @@ struct BenchCheckpointCommand: CatalogueCommand {
     var options = CheckpointBenchmark.Options()
     (options.parameters, options.repeats) = (parameters, repeats)
     (options.directory, options.durability) = (directory, sync)
-    options.isWholeOnly = whole
+    (options.isWholeOnly, options.isCopied) = (whole, copied)
+    options.compression = compression
     return try ranks.launcher().run({ BenchmarkJob() }) { [options, json] _, communicator in
       let report = try CheckpointBenchmark.run(communicator, options)
       if communicator.rank == 0 { try json ? Output.json(report) : Output.write(Self.text(report)) }

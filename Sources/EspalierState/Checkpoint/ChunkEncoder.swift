@@ -75,7 +75,8 @@ final class ChunkEncoder {
     let header = ChunkHeader(
       codec: codec, filter: codec == .zstd ? .rotatedPlanes : .none, element: element,
       rawLength: raw.count, storedLength: stored, tensor: tensor, piece: piece, ordinal: ordinal, rawChecksum: checksum,
-      storedChecksum: Checksum(of: UnsafeRawBufferPointer(rebasing: payload[..<stored])).value)
+      storedChecksum: codec == .raw
+        ? checksum : Checksum(of: UnsafeRawBufferPointer(rebasing: payload[..<stored])).value)
     header.encode(into: record)
     return (UnsafeRawBufferPointer(rebasing: record[..<(ShardFormat.chunkHeaderBytes + end)]), stored)
   }

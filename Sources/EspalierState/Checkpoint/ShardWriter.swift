@@ -74,33 +74,35 @@ package enum ShardWriter {
     try body.append(ShardHeader(saveID: saveID, rank: UInt32(rank), ranks: UInt32(world.ranks)).encoded)
 
     let encoder = ChunkEncoder(chunkBytes: snapshot.chunkBytes, compression: compression)
+    var pieces: [ShardSummary.Piece] = []
     for (number, piece) in snapshot.pieces.enumerated() {
-      let elements = snapshot.bytes(piece)
+      let tensor = snapshot.tensors[piece.tensor].name
       body.begin(tensor: piece.tensor, slot: piece.slot, range: piece.range, element: piece.element)
-      for (ordinal, start) in stride(from: 0, to: elements.count, by: snapshot.chunkBytes).enumerated() {
-        let end = min(start + snapshot.chunkBytes, elements.count)
-        let checksum = snapshot.checksums[piece.firstChunk + ordinal]
+      // Everything that reads the elements takes its turn at each chunk, while it is in the processor's cache.
+      let key = Digest.key(parameter: tensor, slot: piece.slot)
+      var digest = Digest.zero
+      for (ordinal, range) in snapshot.chunks(of: piece).enumerated() {
         ProgressCounter.tick()
+        let bytes = snapshot.bytes(piece, range)
+        guard let chunk = bytes.baseAddress else { continue }
+        digest += Digest(
+          key: key, firstIndex: piece.range.lowerBound + range.lowerBound / piece.element.size,
+          stored: chunk, piece.element, count: range.count / piece.element.size)
         do {
+          let checksum = snapshot.checksum(piece, ordinal, bytes)
           let (record, stored) = try encoder.encode(
-            elements.slice(start..<end), of: piece.element, checksum: checksum, tensor: piece.tensor, piece: number,
-            ordinal: ordinal)
-          try body.append(record, storedLength: stored, rawLength: end - start, checksum: checksum)
-        } catch let error as CheckpointError {
-          throw error.naming("\(snapshot.tensors[piece.tensor].name)/\(piece.slot)")
-        }
+            bytes, of: piece.element, checksum: checksum, tensor: piece.tensor, piece: number, ordinal: ordinal)
+          try body.append(record, storedLength: stored, rawLength: bytes.count, checksum: checksum)
+        } catch let error as CheckpointError { throw error.naming("\(tensor)/\(piece.slot)") }
       }
+      pieces.append(
+        ShardSummary.Piece(
+          tensor: piece.tensor, slot: piece.slot, lower: piece.range.lowerBound, upper: piece.range.upperBound,
+          element: piece.element, digest: digest))
     }
     let footer = try body.finish(ShardDescription(host: host, plan: rank == 0 && !isFrozen ? plan : nil))
     try fileSystem.sync(output)
     try fileSystem.syncDirectory(folder)
-
-    let pieces = snapshot.pieces.map { piece in
-      ProgressCounter.tick()
-      return ShardSummary.Piece(
-        tensor: piece.tensor, slot: piece.slot, lower: piece.range.lowerBound, upper: piece.range.upperBound,
-        element: piece.element, digest: snapshot.digest(piece))
-    }
     return ShardSummary(
       file: name, rank: rank, host: host, bytes: Int(footer.fileLength), chunks: Int(footer.chunkCount),
       indexChecksum: footer.indexChecksum, rawBytes: snapshot.byteCount, storedBytes: body.storedBytes, pieces: pieces)

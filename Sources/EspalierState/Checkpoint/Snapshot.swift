@@ -18,7 +18,7 @@ package struct TensorRecord: Codable, Sendable, Equatable {
   package var elementCount: Int { shape.reduce(1, *) }
 }
 
-/// A run of elements of one slot of one tensor, borrowed until a `Snapshot` has copied it.
+/// A run of elements of one slot of one tensor, borrowed by a `Snapshot`.
 package struct StatePiece {
   /// Its place in the list of tensors.
   package let tensor: Int
@@ -41,20 +41,22 @@ package struct StatePiece {
   }
 }
 
-/// One rank's part of the state at one moment: a private copy with a checksum of every chunk, taken before `init` returns.
+/// One rank's part of the state at one moment: a private copy with a checksum of every chunk, taken before `init` returns; or
+/// the state itself, where nothing changes it until it is written.
 ///
 /// What training does to the sources afterwards cannot reach the file (PyTorch #144657 shows what happens otherwise), and
 /// since the checksums are of the copy, so is any damage to it before or while it is encoded found by a reader.
 ///
-/// Unchecked: the arena is written in `init` only, before anyone else has the object, and freed at `deinit`.
+/// Unchecked: the arena is written in `init` only, before anyone else has the object, and freed at `deinit`; what is borrowed
+/// its owner leaves alone.
 package final class Snapshot: @unchecked Sendable {
-  struct Piece: Sendable {
+  struct Piece {
     let tensor: Int
     let slot: String
     let range: Range<Int>
     let element: ElementType
-    /// Into the arena, in bytes; a multiple of 8.
-    let offset: Int
+    /// Its elements as they are stored, in the arena or where they are borrowed.
+    let start: UnsafeRawPointer
     /// Into `checksums`.
     let firstChunk: Int
   }
@@ -64,25 +66,39 @@ package final class Snapshot: @unchecked Sendable {
   package let tensors: [TensorRecord]
   let pieces: [Piece]
   let chunkBytes: Int
-  let checksums: [UInt64]
+  /// Of the chunks of a copy; none where nothing was copied.
+  private let checksums: [UInt64]
   /// Without padding.
   package let byteCount: Int
-  private let arena: UnsafeMutableRawPointer
+  private let arena: UnsafeMutableRawPointer?
+
+  /// Copies nothing, for a save that its caller waits for: half the memory, and no pause before the writing.
+  ///
+  /// - Precondition: nothing changes or frees the elements as long as the snapshot lives; they are stored as f32.
+  package init(borrowing pieces: [StatePiece], tensors: [TensorRecord], chunkBytes: Int = Snapshot.defaultChunkBytes) {
+    self.tensors = tensors
+    self.chunkBytes = chunkBytes
+    self.pieces = Self.held(pieces, of: tensors, chunkBytes).map { piece in
+      precondition(piece.element == .f32, "what is stored as \(piece.element) has to be converted first")
+      return Piece(
+        tensor: piece.tensor, slot: piece.slot, range: piece.range, element: .f32, start: piece.source, firstChunk: 0)
+    }
+    byteCount = self.pieces.reduce(0) { $0 + $1.range.count * 4 }
+    arena = nil
+    checksums = []
+  }
 
   /// Copies and hashes; empty pieces are left out.
   /// - Parameter chunkBytes: stored elements of a chunk before compression, a multiple of 4 bytes up to 16 MiB.
   /// - Precondition: every piece lies inside its tensor.
   package init(tensors: [TensorRecord], pieces: [StatePiece], chunkBytes: Int = Snapshot.defaultChunkBytes) {
-    precondition(
-      chunkBytes % 4 == 0 && (4...CheckpointFormat.maximumChunkBytes).contains(chunkBytes),
-      "a chunk has 4 to 16 Mi bytes in whole elements, not \(chunkBytes)")
     self.tensors = tensors
     self.chunkBytes = chunkBytes
-    let held = pieces.filter { !$0.range.isEmpty }
+    let held = Self.held(pieces, of: tensors, chunkBytes)
     byteCount = held.reduce(0) { $0 + $1.range.count * $1.element.size }
     let room = held.reduce(0) { $0 + ShardFormat.padded($1.range.count * $1.element.size) }
     let hugePage = 2 << 20
-    arena = UnsafeMutableRawPointer.allocate(
+    let arena = UnsafeMutableRawPointer.allocate(
       byteCount: max(room, 1), alignment: room >= hugePage ? hugePage : 64)
     // The first touch of fresh memory costs more than the copy into it; huge pages make that rarer. Only advice: no error.
     if room >= hugePage { _ = madvise(arena, room, MADV_HUGEPAGE) }
@@ -91,15 +107,9 @@ package final class Snapshot: @unchecked Sendable {
     var copies: [Piece] = []
     var checksums: [UInt64] = []
     for piece in held {
-      precondition(
-        tensors.indices.contains(piece.tensor), "piece of tensor \(piece.tensor), of which there are \(tensors.count)")
-      let record = tensors[piece.tensor]
-      precondition(
-        piece.range.lowerBound >= 0 && piece.range.upperBound <= record.elementCount,
-        "piece \(piece.range) of '\(record.name)/\(piece.slot)', which has \(record.elementCount) elements")
       copies.append(
         Piece(
-          tensor: piece.tensor, slot: piece.slot, range: piece.range, element: piece.element, offset: offset,
+          tensor: piece.tensor, slot: piece.slot, range: piece.range, element: piece.element, start: arena + offset,
           firstChunk: checksums.count))
       let chunkElements = chunkBytes / piece.element.size
       for start in stride(from: 0, to: piece.range.count, by: chunkElements) {
@@ -116,13 +126,41 @@ package final class Snapshot: @unchecked Sendable {
     }
     self.pieces = copies
     self.checksums = checksums
+    self.arena = arena
   }
 
-  deinit { arena.deallocate() }
+  deinit { arena?.deallocate() }
 
-  /// The elements of a piece as they are stored.
-  func bytes(_ piece: Piece) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(start: arena + piece.offset, count: piece.range.count * piece.element.size)
+  /// The pieces that have elements, each of which must lie inside its tensor.
+  private static func held(_ pieces: [StatePiece], of tensors: [TensorRecord], _ chunkBytes: Int) -> [StatePiece] {
+    precondition(
+      chunkBytes % 4 == 0 && (4...CheckpointFormat.maximumChunkBytes).contains(chunkBytes),
+      "a chunk has 4 to 16 Mi bytes in whole elements, not \(chunkBytes)")
+    return pieces.filter { piece in
+      precondition(
+        tensors.indices.contains(piece.tensor), "piece of tensor \(piece.tensor), of which there are \(tensors.count)")
+      let record = tensors[piece.tensor]
+      precondition(
+        piece.range.lowerBound >= 0 && piece.range.upperBound <= record.elementCount,
+        "piece \(piece.range) of '\(record.name)/\(piece.slot)', which has \(record.elementCount) elements")
+      return !piece.range.isEmpty
+    }
+  }
+
+  /// The chunks of a piece, in bytes of it.
+  func chunks(of piece: Piece) -> some Sequence<Range<Int>> {
+    let count = piece.range.count * piece.element.size
+    return stride(from: 0, to: count, by: chunkBytes).lazy.map { [chunkBytes] in $0..<min($0 + chunkBytes, count) }
+  }
+
+  /// Elements of a piece as they are stored.
+  func bytes(_ piece: Piece, _ range: Range<Int>) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: piece.start + range.lowerBound, count: range.count)
+  }
+
+  /// Of a chunk: of the copy as it was taken, or of `bytes` now.
+  func checksum(_ piece: Piece, _ ordinal: Int, _ bytes: UnsafeRawBufferPointer) -> UInt64 {
+    arena == nil ? Checksum(of: bytes).value : checksums[piece.firstChunk + ordinal]
   }
 
   /// Encodes all chunks and keeps none of them: what a save computes, without what it writes.
@@ -131,22 +169,14 @@ package final class Snapshot: @unchecked Sendable {
     let encoder = ChunkEncoder(chunkBytes: chunkBytes, compression: compression)
     var stored = 0
     for (number, piece) in pieces.enumerated() {
-      let elements = bytes(piece)
-      for (ordinal, start) in stride(from: 0, to: elements.count, by: chunkBytes).enumerated() {
+      for (ordinal, range) in chunks(of: piece).enumerated() {
+        let bytes = bytes(piece, range)
         stored += try encoder.encode(
-          elements.slice(start..<min(start + chunkBytes, elements.count)), of: piece.element,
-          checksum: checksums[piece.firstChunk + ordinal], tensor: piece.tensor, piece: number, ordinal: ordinal
+          bytes, of: piece.element, checksum: checksum(piece, ordinal, bytes), tensor: piece.tensor, piece: number,
+          ordinal: ordinal
         ).storedLength
       }
     }
     return stored
-  }
-
-  /// Of the elements of a piece as a reader gets them.
-  func digest(_ piece: Piece) -> Digest {
-    let key = Digest.key(parameter: tensors[piece.tensor].name, slot: piece.slot)
-    return Digest(
-      key: key, firstIndex: piece.range.lowerBound, stored: arena + piece.offset, piece.element,
-      count: piece.range.count)
   }
 }

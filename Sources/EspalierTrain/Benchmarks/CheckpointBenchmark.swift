@@ -1,5 +1,5 @@
 package import EspalierComm
-internal import EspalierState
+package import EspalierState
 internal import Foundation
 
 /// How fast checkpoints are staged, encoded, written, read and verified, and how small they become.
@@ -19,6 +19,9 @@ package enum CheckpointBenchmark {
     package var parameters = 8 << 20
     package var repeats = 5
     package var durability = Durability.files
+    /// Whether whole saves copy the state first, as those do that training does not wait for.
+    package var isCopied = false
+    package var compression = Compression.auto
     /// Leaves out the operations on their own.
     package var isWholeOnly = false
     /// An existing folder; the checkpoints in it are removed again.
@@ -128,9 +131,9 @@ struct CheckpointBenchmarkJob {
     if element == .f32 { try add("copy", bytes: raw) { Self.copy(pieces) } }
     try add("stage", bytes: raw) { _ = Snapshot(tensors: state.tensors, pieces: pieces) }
     let snapshot = Snapshot(tensors: state.tensors, pieces: pieces)
-    let stored = try snapshot.encodedByteCount(compression: .auto)
+    let stored = try snapshot.encodedByteCount(compression: options.compression)
     let ratio = Double(raw) / Double(max(stored, 1))
-    try add("encode", bytes: raw, ratio: ratio) { _ = try snapshot.encodedByteCount(compression: .auto) }
+    try add("encode", bytes: raw, ratio: ratio) { _ = try snapshot.encodedByteCount(compression: options.compression) }
     let prepared = try prepare()
     var summary: ShardSummary?
     let file = "\(prepared.path)/\(ShardWriter.file(rank: communicator.rank))"
@@ -202,7 +205,11 @@ struct CheckpointBenchmarkJob {
       save.append(
         try slowest {
           let prepared = try prepare()
-          let summary = try write(Snapshot(tensors: state.tensors, pieces: state.pieces(.f32)), prepared)
+          let pieces = state.pieces(.f32)
+          let summary = try write(
+            options.isCopied
+              ? Snapshot(tensors: state.tensors, pieces: pieces) : Snapshot(borrowing: pieces, tensors: state.tensors),
+            prepared)
           path = try commit(prepared, summary, .f32)
           if options.durability == .all, communicator.rank == 0 { try fileSystem.syncAll(path) }
           try communicator.barrier(label: "saved").wait()
@@ -228,7 +235,7 @@ struct CheckpointBenchmarkJob {
   private func write(_ snapshot: Snapshot, _ prepared: PreparedCheckpoint) throws -> ShardSummary {
     try ShardWriter.write(
       snapshot, to: prepared.path, rank: communicator.rank, world: world, saveID: prepared.saveID,
-      fileSystem: fileSystem)
+      compression: options.compression, fileSystem: fileSystem)
   }
 
   private func commit(
