@@ -146,6 +146,108 @@ import Testing
     }
   }
 
+  /// Every file below a folder, by name.
+  private func files(_ path: String) throws -> [String: Data] {
+    let names = try FileManager.default.subpathsOfDirectory(atPath: path)
+    return Dictionary(
+      uniqueKeysWithValues: names.compactMap { name in
+        (try? Data(contentsOf: URL(filePath: "\(path)/\(name)"))).map { (name, $0) }
+      })
+  }
+
+  private func flip(_ path: String) throws {
+    let file = try FileHandle(forUpdating: URL(filePath: path))
+    defer { try? file.close() }
+    try file.seek(toOffset: 130)
+    let byte = try #require(try file.read(upToCount: 1)?.first)
+    try file.seek(toOffset: 130)
+    try file.write(contentsOf: Data([byte ^ 1]))
+  }
+
+  /// A second checkpoint with parity that shares the first one's files.
+  private func shared(_ body: (_ run: String, _ path: String, _ before: [String: Data]) throws -> Void) throws {
+    try withTemporaryRun { run in
+      _ = try save(Self.first, 1, run, retention: .all)
+      try Self.second.saveSharing(
+        FrozenShards(at: path(1, run)), to: CheckpointDirectory(run: run), step: 2, writers: 2, parity: true)
+      #expect(try frozenFiles(2, run).values.allSatisfy { $0[1] == 2 })
+      try body(run, path(2, run), files(path(2, run)))
+    }
+  }
+
+  @Test("a lost manifest comes back byte for byte though files are shared, and they stay shared")
+  func recover() throws {
+    try shared { run, path, before in
+      for lost in [["MANIFEST.json"], ["COMMIT"], ["MANIFEST.json", "COMMIT"]] {
+        for file in lost { try FileManager.default.removeItem(atPath: "\(path)/\(file)") }
+        #expect(try ManifestRecovery(path).run().wasNeeded)
+        #expect(try files(path) == before)
+        #expect(try Self.second.difference(from: CheckpointReader(path)) == nil)
+      }
+      #expect(try frozenFiles(2, run) == frozenFiles(1, run))
+    }
+  }
+
+  @Test("recover refuses a checkpoint that has lost a shared file, or has a harmed one, and writes nothing")
+  func recoverRefuses() throws {
+    try shared { run, path, _ in
+      try FileManager.default.removeItem(atPath: path + "/MANIFEST.json")
+      let name = try #require(try frozenFiles(2, run).keys.min())
+      try FileManager.default.removeItem(atPath: "\(path)/frozen/\(name)")
+      let left = try files(path)
+      #expect(throws: CheckpointError.self) { try ManifestRecovery(path).run() }
+      #expect(try files(path) == left)
+      try FileManager.default.linkItem(
+        atPath: "\(self.path(1, run))/frozen/\(name)", toPath: "\(path)/frozen/\(name)")
+      try flip("\(path)/frozen/\(name)")
+      let harmed = try files(path)
+      let error = #expect(throws: CheckpointError.self) { try ManifestRecovery(path).run() }
+      #expect(error?.file.hasSuffix(name) == true, "\(error)")
+      #expect(try files(path) == harmed)
+    }
+  }
+
+  @Test("parity repairs what is not shared, and repair names a harmed shared file and touches nothing")
+  func repair() throws {
+    try shared { run, path, before in
+      #expect(try ShardRepair(path).run().file == "")
+      for file in ["shards/w00000.esp", "shards/w00001.esp", "parity/p0.esp"] {
+        try flip("\(path)/\(file)")
+        #expect(try ShardRepair(path).run().file == "\(path)/\(file)")
+        try FileManager.default.removeItem(atPath: "\(path)/\(file)")
+        #expect(try ShardRepair(path).run().file == "\(path)/\(file)")
+        #expect(try files(path) == before)
+      }
+      #expect(try frozenFiles(2, run) == frozenFiles(1, run))
+      let name = try #require(try frozenFiles(2, run).keys.min())
+      try flip("\(path)/frozen/\(name)")
+      let harmed = try files(path)
+      let error = #expect(throws: CheckpointError.self) { try ShardRepair(path).run() }
+      #expect(error?.kind == .cannotRepair && "\(error)".contains(name), "\(error)")
+      #expect(try files(path) == harmed)
+    }
+  }
+
+  @Test("a limit of bytes counts shared files once")
+  func limit() throws {
+    for spare in [0, -1] {
+      try withTemporaryRun { run in
+        _ = try save(Self.first, 1, run, retention: .all)
+        _ = try save(Self.second, 2, run, sharing: 1, retention: .all)
+        // What the third adds beside shared files is what the second has.
+        func bytes(_ step: Int, _ folder: String) throws -> Int {
+          try files("\(path(step, run))/\(folder)").values.reduce(0) { $0 + $1.count }
+        }
+        _ = try save(Self.third, 3, run, sharing: 2, retention: .all)
+        var retention = Retention.all
+        retention.maximumBytes =
+          try bytes(1, "frozen") + bytes(1, "shards") + bytes(2, "shards") + bytes(3, "shards") + spare
+        let kept = try CheckpointDirectory(run: run).kept(by: retention).keys.sorted()
+        #expect(kept == (spare == 0 ? [1, 2, 3] : [2, 3]))
+      }
+    }
+  }
+
   @Test("a shared file must be of the save that the manifest and its name say, and hold frozen values alone")
   func refusals() throws {
     try withTemporaryRun { run in

@@ -105,7 +105,7 @@ struct SampleState {
   @discardableResult
   func saveSharing(
     _ candidate: FrozenShards?, to directory: CheckpointDirectory, step: Int, writers: Int = 1, chunkBytes: Int = 64,
-    retention: Retention = .all, fileSystem: FileSystem = .real
+    parity: Bool = false, retention: Retention = .all, fileSystem: FileSystem = .real
   ) throws -> CommittedCheckpoint {
     let prepared = try directory.prepare(.random())
     let plan = plan(prepared.saveID, step: step, ranks: writers)
@@ -123,7 +123,9 @@ struct SampleState {
       }
     }
     if links, let fits { try directory.link(fits, into: prepared.path) }
-    return try directory.commit(plan, summaries: summaries, linked: links ? fits : nil, retention: retention)
+    let record = parity ? try ParityWriter.write(to: prepared.path, ranks: writers, fileSystem: fileSystem) : nil
+    return try directory.commit(
+      plan, summaries: summaries, linked: links ? fits : nil, parity: record, retention: retention)
   }
 
   /// Of the values of frozen tensors.

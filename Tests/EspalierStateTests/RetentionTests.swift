@@ -109,6 +109,20 @@ import Testing
     }
   }
 
+  @Test("bytes of a file that several share count once, and go with the last of them")
+  func sharedBytes() {
+    func kept(_ limit: Int) -> [Int] {
+      let shared = [["old": 50], ["base": 100], ["base": 100], ["base": 100]]
+      let candidates = shared.enumerated().map { Retention.Candidate(step: $0.offset, bytes: 10, shared: $0.element) }
+      var retention = Retention.last(4)
+      retention.maximumBytes = limit
+      return retention.kept(of: candidates, justCommitted: 3).keys.sorted()
+    }
+    #expect(kept(190) == [0, 1, 2, 3] && kept(189) == [1, 2, 3])
+    #expect(kept(130) == [1, 2, 3] && kept(129) == [2, 3])
+    #expect(kept(120) == [2, 3] && kept(119) == [3] && kept(1) == [3])
+  }
+
   @Test("every reason is told")
   func reasons() {
     var retention = Retention.last(1)

@@ -207,9 +207,13 @@ package struct CheckpointDirectory: Sendable {
       do {
         let reader = try CheckpointReader(entry.path, fileSystem: fileSystem)
         fresh += 1
+        let (frozen, own) = (
+          reader.manifest.shards.filter { $0.frozen != nil }, reader.manifest.shards.filter { $0.frozen == nil }
+        )
+        var shared: [String: Int] = [:]
+        for shard in frozen { shared[try fileSystem.identity("\(entry.path)/\(shard.file)")] = shard.bytes }
         let candidate = Retention.Candidate(
-          step: entry.step, isValid: true, marks: reader.marks,
-          bytes: reader.manifest.shards.reduce(0) { $0 + $1.bytes })
+          step: entry.step, isValid: true, marks: reader.marks, bytes: own.reduce(0) { $0 + $1.bytes }, shared: shared)
         memory.note(candidate, as: entry.name)
         return candidate
       } catch {

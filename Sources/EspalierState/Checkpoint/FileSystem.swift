@@ -279,6 +279,13 @@ package struct FileSystem: Sendable {
     }
   }
 
+  /// The same for all names of a file, and for no other file.
+  func identity(_ path: String) throws -> String {
+    var status = stat()
+    try check(.status, path) { lstat(path, &status) }
+    return "\(status.st_dev) \(status.st_ino)"
+  }
+
   func rename(_ path: String, to new: String) throws {
     try check(.rename, path) { Glibc.rename(path, new) }
     observer?(Event(.rename, path, target: new))

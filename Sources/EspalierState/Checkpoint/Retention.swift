@@ -28,14 +28,19 @@ package struct Retention: Sendable, Equatable {
     package let isValid: Bool
     /// Nil where they cannot be read.
     package let marks: CheckpointMarks?
-    /// Of its shards.
+    /// Of its own shards.
     package let bytes: Int
+    /// Of files that other checkpoints may share, by what is the same for all names of a file.
+    package let shared: [String: Int]
 
-    package init(step: Int, isValid: Bool = true, marks: CheckpointMarks? = nil, bytes: Int = 0) {
+    package init(
+      step: Int, isValid: Bool = true, marks: CheckpointMarks? = nil, bytes: Int = 0, shared: [String: Int] = [:]
+    ) {
       self.step = step
       self.isValid = isValid
       self.marks = marks
       self.bytes = bytes
+      self.shared = shared
     }
   }
 
@@ -111,16 +116,22 @@ package struct Retention: Sendable, Equatable {
   private func limitBytes(_ reasons: inout [Int: [Reason]], _ valid: [Candidate]) {
     guard maximumBytes > 0 else { return }
     var kept = valid.filter { reasons[$0.step] != nil }
-    var bytes = kept.reduce(0) { $0 + $1.bytes }
-    while bytes > maximumBytes {
+    while Self.bytes(kept) > maximumBytes {
       let least = kept.dropFirst().min {
         (reasons[$0.step]?.max() ?? .newest, $0.step) < (reasons[$1.step]?.max() ?? .newest, $1.step)
       }
       guard let least else { return }
-      bytes -= least.bytes
       reasons[least.step] = nil
       kept.removeAll { $0.step == least.step }
     }
+  }
+}
+
+extension Retention {
+  /// On disk: a file that several share counts once.
+  private static func bytes(_ kept: [Candidate]) -> Int {
+    let shared = kept.reduce(into: [:]) { $0.merge($1.shared) { size, _ in size } }
+    return kept.reduce(shared.values.reduce(0, +)) { $0 + $1.bytes }
   }
 }
 
