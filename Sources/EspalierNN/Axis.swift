@@ -11,6 +11,8 @@ public struct Axis: Hashable, Codable, Sendable {
     case input
     /// Entries that are looked up, such as a vocabulary.
     case index
+    /// Coordinates that the weight acts on one by one, such as a gain: neither written nor read by a product.
+    case elementwise
   }
 
   /// One of several pieces that lie in one axis behind each other (query, key and value in a fused projection).
@@ -52,6 +54,11 @@ public struct Axis: Hashable, Codable, Sendable {
 
   /// Entries that are looked up.
   public static func index(_ label: String, _ count: Int) -> Axis { Axis(role: .index, parts: [Part(label, count)]) }
+
+  /// Coordinates that the weight acts on one by one.
+  public static func elementwise(_ label: String, _ count: Int) -> Axis {
+    Axis(role: .elementwise, parts: [Part(label, count)])
+  }
 
   /// An axis of several outputs that one product computes together.
   public static func outputs(_ parts: [Part]) -> Axis { Axis(role: .output, parts: parts) }

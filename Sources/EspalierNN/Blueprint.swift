@@ -15,6 +15,41 @@ public struct ParameterTag: Hashable, Codable, Sendable, ExpressibleByStringLite
   public static let embedding: ParameterTag = "embedding"
   /// The projection to the logits.
   public static let head: ParameterTag = "head"
+  /// The gain of a root-mean-square norm.
+  public static let rmsGain: ParameterTag = "rmsGain"
+  /// The gain of a layer norm, which also takes the mean away.
+  public static let layerGain: ParameterTag = "layerGain"
+  /// Gain or bias of the norm in front of the projection to the logits.
+  public static let lastNorm: ParameterTag = "lastNorm"
+}
+
+/// A number that the model computes with and that no gradient moves: an ε, a factor on the logits.
+///
+/// It has a name of its own because growth may change it for one instance and not for another, and a grown model must be
+/// built with the numbers it has, not with those of a new one.
+public struct ConstantSpec: Hashable, Codable, Sendable {
+  /// What the number does.
+  public enum Kind: String, Codable, Sendable {
+    /// Added to a mean square or a variance over the axis of the label.
+    case epsilon
+    /// Multiplies the logits.
+    case logitScale
+  }
+
+  /// The full path, "blocks.3.norm1.epsilon".
+  public let name: String
+  public let kind: Kind
+  /// The label of the axis that a norm runs over; empty where there is none.
+  public let label: String
+  public let value: Double
+
+  /// A constant of its parts.
+  package init(name: String, kind: Kind, label: String, value: Double) {
+    self.name = name
+    self.kind = kind
+    self.label = label
+    self.value = value
+  }
 }
 
 /// One weight as the blueprint knows it: no memory.
@@ -54,20 +89,21 @@ public struct Blueprint: Hashable, Codable, Sendable {
   public let parameters: [ParameterSpec]
   /// In the order of the forward pass.
   public let segments: [SegmentSpec]
+  /// Numbers that no gradient moves, in the order in which the model was made.
+  public let constants: [ConstantSpec]
+
+  /// A blueprint of its parts.
+  package init(parameters: [ParameterSpec], segments: [SegmentSpec], constants: [ConstantSpec] = []) {
+    self.parameters = parameters
+    self.segments = segments
+    self.constants = constants
+  }
 
   /// The number of weights.
   public var count: Int { parameters.reduce(0) { $0 + $1.count } }
 
   /// The number of weights that are trained.
   public var trainedCount: Int { parameters.reduce(0) { $0 + ($1.isTrainable ? $1.count : 0) } }
-
-  /// Floating-point operations that one element of a product's weight costs each time it is used: two forward, two for the
-  /// gradient of the input where anything before is trained, two for its own where it is.
-  public func operationsPerUse(of parameter: Int) -> Int {
-    if parameters[parameter].isTrainable { return 6 }
-    let segment = segments.firstIndex { $0.parameters.contains(parameter) }
-    return segment.map { sweptSegments[$0] } == false ? 2 : 4
-  }
 
   /// For each segment whether a backward pass goes through it: not where neither it nor any before it has a weight to train.
   ///

@@ -14,8 +14,8 @@ public protocol Model: SendableMetatype {
   init(_ scope: Scope, _ configuration: Configuration)
   /// The logits of a batch, `[targets, classes]`: one row for each entry of `batch.targets`.
   func logits(_ batch: Batch, on tape: Tape) -> Tensor
-  /// Floating-point operations of the forward and backward pass of one sample, products alone.
-  static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> Int
+  /// What the matrix products of the forward and backward pass of one sample take.
+  static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> ProductOperations
 }
 
 /// What a model must know of its data.

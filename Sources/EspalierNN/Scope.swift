@@ -36,19 +36,29 @@ public struct Scope {
     return Segment(body: body, handle: handle)
   }
 
+  /// A number that the model computes with: `standard`, or what growth has made of it.
+  /// - Parameter label: of the axis that a norm runs over.
+  public func constant(_ name: String, _ kind: ConstantSpec.Kind, label: String = "", _ standard: Double) -> Double {
+    builder.constant(join(name), kind, label, standard)
+  }
+
   /// The random stream of a layer without weights, such as dropout.
   public func stream(_ name: String) -> String { join(name) }
 
   private func join(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
 
   /// Builds a model and what it leaves behind.
-  /// - Parameter isFrozen: by the name of a parameter, whether it is frozen even if its model would train it.
+  /// - Parameters:
+  ///   - isFrozen: by the name of a parameter, whether it is frozen even if its model would train it.
+  ///   - constants: what growth has made of the model's constants, by name.
   package static func build<Made>(
-    freezing isFrozen: @escaping (String) -> Bool = { _ in false }, _ make: (Scope) throws -> Made
+    freezing isFrozen: @escaping (String) -> Bool = { _ in false }, constants: [String: Double] = [:],
+    _ make: (Scope) throws -> Made
   ) rethrows -> Built<Made> {
-    let builder = BlueprintBuilder(isFrozen)
+    let builder = BlueprintBuilder(isFrozen, constants)
     let made = try make(Scope(builder, path: ""))
-    let blueprint = Blueprint(parameters: builder.parameters.map(\.spec), segments: builder.segments)
+    let blueprint = Blueprint(
+      parameters: builder.parameters.map(\.spec), segments: builder.segments, constants: builder.constants)
     for (handle, isSwept) in zip(builder.handles, blueprint.sweptSegments) { handle.isSwept = isSwept }
     return Built(model: made, blueprint: blueprint, parameters: builder.parameters, handles: builder.handles)
   }
@@ -68,11 +78,23 @@ private final class BlueprintBuilder {
   var parameters: [Parameter] = []
   var segments: [SegmentSpec] = []
   var handles: [SegmentHandle] = []
+  var constants: [ConstantSpec] = []
   let isFrozen: (String) -> Bool
+  private let given: [String: Double]
   private var names: Set<String> = []
   private var open: (name: String, stack: String?, resident: Bool, first: Int)?
 
-  init(_ isFrozen: @escaping (String) -> Bool) { self.isFrozen = isFrozen }
+  init(_ isFrozen: @escaping (String) -> Bool, _ given: [String: Double]) {
+    self.isFrozen = isFrozen
+    self.given = given
+  }
+
+  func constant(_ name: String, _ kind: ConstantSpec.Kind, _ label: String, _ standard: Double) -> Double {
+    require(!constants.contains { $0.name == name }, "two constants are called '\(name)'")
+    let value = given[name] ?? standard
+    constants.append(ConstantSpec(name: name, kind: kind, label: label, value: value))
+    return value
+  }
 
   func parameter(_ spec: ParameterSpec) -> Parameter {
     require(open != nil, "'\(spec.name)' is made outside of every segment")

@@ -149,4 +149,11 @@ struct ck_table {
 /// The kernels of one level; null if this processor lacks it. For tests that compare levels.
 const struct ck_table *ck_table_of(const char *level);
 
+// Work
+
+/// Adds floating-point operations of a matrix product to the calling thread's count.
+void ck_note_operations(int64_t count);
+/// The calling thread's count since it began.
+int64_t ck_noted_operations(void);
+
 #endif

@@ -17,6 +17,8 @@ public struct Decoder: Model {
     public var heads = 4
     /// 0 = as many as heads.
     public var keyValueHeads = 0
+    /// 0 = width / heads.
+    public var headWidth = 0
     public var context = 256
     /// 0 = ⌈8·width/3⌉ rounded up to 64 for SwiGLU, 4·width for GELU.
     public var hidden = 0
@@ -34,8 +36,9 @@ public struct Decoder: Model {
     public static let fields: [SettingField] = [
       SettingField("width", unit: "features", "Width of the residual stream."),
       SettingField("depth", unit: "blocks", "Number of transformer blocks."),
-      SettingField("heads", unit: "heads", "Query heads of each block; divides the width."),
+      SettingField("heads", unit: "heads", "Query heads of each block; divides the width unless headWidth is given."),
       SettingField("keyValueHeads", unit: "heads", "Key and value heads; divides heads; 0 = heads."),
+      SettingField("headWidth", unit: "features", "Width of a head; 0 = width / heads."),
       SettingField("context", unit: "tokens", "Length of a sample."),
       SettingField("hidden", unit: "features", "Width of the feed-forward layer; 0 = by the activation."),
       SettingField("vocabulary", unit: "tokens", "Rows of the embedding; 0 = the data's."),
@@ -58,6 +61,8 @@ public struct Decoder: Model {
   let blocks: [Segment<TransformerBlock>]
   let last: Segment<Normalization>?
   let head: Segment<Head>?
+  /// A factor on the logits: 1 unless growth has made it another.
+  let logitScale: Float
 
   /// Builds the decoder of a validated configuration.
   public init(_ scope: Scope, _ configuration: Configuration) {
@@ -67,7 +72,7 @@ public struct Decoder: Model {
         $0, vocabulary: c.vocabulary, width: c.width, learnedPositions: c.positions == .learned ? c.context : nil)
     }
     let attention = SelfAttention.Options(
-      heads: c.heads, keyValueHeads: c.keyValueHeads, headWidth: c.width / c.heads,
+      heads: c.heads, keyValueHeads: c.keyValueHeads, headWidth: c.headWidth,
       rotaryBase: c.positions == .rotary ? c.rotaryBase : nil, hasBias: c.bias)
     // Each of the 2·depth branches adds to the stream; this keeps its variance at the depth of one (GPT-2).
     let outputScale = 1 / Float(2 * c.depth).squareRoot()
@@ -78,13 +83,15 @@ public struct Decoder: Model {
           activation: c.activation, dropout: c.dropout, outputScale: outputScale)
       }
     }
-    last = c.tied ? scope.segment("last") { Normalization($0, c.normalization, width: c.width) } : nil
+    last =
+      c.tied ? scope.segment("last") { Normalization($0, c.normalization, width: c.width, tags: [.lastNorm]) } : nil
     head =
       c.tied
       ? nil
       : scope.segment("head") {
         Head($0, normalization: c.normalization, width: c.width, vocabulary: c.vocabulary)
       }
+    logitScale = Float(scope.constant("logitScale", .logitScale, 1))
   }
 
   /// Logits `[samples · time, vocabulary]` of a batch of tokens `[samples, time]`.
@@ -94,7 +101,7 @@ public struct Decoder: Model {
     }
     var x = embed(TokenInput(tokens, on: tape))
     for block in blocks { x = block(x) }
-    let logits =
+    var logits =
       if let head {
         head(x)
       } else if let last {
@@ -102,6 +109,7 @@ public struct Decoder: Model {
       } else {
         x
       }
+    if logitScale != 1 { logits = logits.scaled(by: logitScale) }
     return logits.reshaped([logits.shape.rows, logits.shape.columns])
   }
 
@@ -120,14 +128,18 @@ public struct Decoder: Model {
       throw ModelError(
         "data", "a decoder reads tokens and this data set has dense features", remedy: "use the model 'mlp'")
     }
-    guard c.width % c.heads == 0 else {
+    guard c.headWidth >= 0 else {
+      throw ModelError("headWidth", "\(c.headWidth) is negative", remedy: "write 0 for width / heads")
+    }
+    guard c.headWidth > 0 || c.width % c.heads == 0 else {
       throw ModelError(
         "heads", "a width of \(c.width) does not divide into \(c.heads) heads",
-        remedy: "choose heads among the divisors of the width, such as \(divisors(of: c.width))")
+        remedy: "choose heads among the divisors of the width, such as \(divisors(of: c.width)), or write headWidth")
     }
-    if c.positions == .rotary, c.width / c.heads % 2 != 0 {
+    if c.headWidth == 0 { c.headWidth = c.width / c.heads }
+    if c.positions == .rotary, c.headWidth % 2 != 0 {
       throw ModelError(
-        "heads", "rotary positions turn pairs and a head of \(c.width / c.heads) features is odd",
+        "heads", "rotary positions turn pairs and a head of \(c.headWidth) features is odd",
         remedy: "choose an even width per head, or 'positions: learned'")
     }
     if c.keyValueHeads == 0 { c.keyValueHeads = c.heads }
@@ -155,18 +167,28 @@ public struct Decoder: Model {
     return c
   }
 
-  /// Products alone: 6 a weight and token, and causal attention.
-  public static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> Int {
+  /// One product a weight and token, and an attention a block; a tied head uses the embedding's table for its own.
+  public static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> ProductOperations {
     let c = configuration
-    let table = blueprint.parameters.firstIndex { $0.tags.contains(.embedding) }
-    let inProducts = blueprint.parameters.indices.filter { index in
-      let spec = blueprint.parameters[index]
-      return spec.axes.count == 2 && (!spec.tags.contains(.embedding) || (c.tied && index == table))
+    let attention = AttentionShape(
+      batch: 1, time: c.context, heads: c.heads, keyValueHeads: c.keyValueHeads, headWidth: c.headWidth)
+    var sum = ProductOperations()
+    for (index, spec) in blueprint.parameters.enumerated() where spec.axes.count == 2 {
+      if spec.tags.contains(.embedding) { continue }
+      sum = sum + blueprint.product(with: index, rows: c.context)
+      if spec.axes[0].parts.contains(where: { $0.label == "query" }) {
+        sum = sum + blueprint.operations(attention.operations(causal: true), after: index)
+      }
     }
-    // Forward and backward of a product: 6 a trained weight and token; of causal attention: 2 products over half the square,
-    // 3 times.
-    let ofProducts = inProducts.reduce(0) { $0 + blueprint.operationsPerUse(of: $1) * blueprint.parameters[$1].count }
-    return ofProducts * c.context + 6 * c.depth * c.width * c.context * c.context
+    if c.tied, let table = blueprint.parameters.firstIndex(where: { $0.tags.contains(.embedding) }) {
+      // It is used outside of its segment, so nothing of it is computed again, and behind every other weight.
+      let product = 2 * c.context * blueprint.parameters[table].count
+      sum =
+        sum
+        + ProductOperations(
+          forward: product, backward: blueprint.parameters[table].isTrainable ? 2 * product : product, recomputed: 0)
+    }
+    return sum
   }
 
   private static func divisors(of number: Int) -> String {
@@ -180,7 +202,7 @@ struct Head: Layer {
   let projection: Linear
 
   init(_ scope: Scope, normalization: NormalizationKind, width: Int, vocabulary: Int) {
-    norm = scope.child("norm") { Normalization($0, normalization, width: width) }
+    norm = scope.child("norm") { Normalization($0, normalization, width: width, tags: [.lastNorm]) }
     projection = scope.child("projection") {
       Linear($0, from: .input("model", width), to: .index("vocabulary", vocabulary), tags: [.head])
     }

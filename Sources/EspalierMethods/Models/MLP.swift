@@ -91,10 +91,10 @@ public struct MLP: Model {
     return c
   }
 
-  /// Products alone: 6 a weight.
-  public static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> Int {
+  /// One product a layer.
+  public static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> ProductOperations {
     blueprint.parameters.indices.filter { blueprint.parameters[$0].axes.count == 2 }
-      .reduce(0) { $0 + blueprint.operationsPerUse(of: $1) * blueprint.parameters[$1].count }
+      .reduce(ProductOperations()) { $0 + blueprint.product(with: $1, rows: 1) }
   }
 }
 

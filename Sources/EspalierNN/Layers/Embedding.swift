@@ -11,11 +11,11 @@ public struct Embedding: Layer {
     _ scope: Scope, vocabulary: Int, width: Int, learnedPositions context: Int? = nil, deviation: Float = 0.02
   ) {
     table = scope.parameter(
-      "table", [.index("vocabulary", vocabulary), .input("model", width)], .normal(standardDeviation: deviation),
+      "table", [.index("vocabulary", vocabulary), .output("model", width)], .normal(standardDeviation: deviation),
       tags: [.embedding])
     positions = context.map {
       scope.parameter(
-        "positions", [.index("position", $0), .input("model", width)], .normal(standardDeviation: deviation),
+        "positions", [.index("position", $0), .output("model", width)], .normal(standardDeviation: deviation),
         tags: [.embedding, .noDecay])
     }
   }

@@ -13,12 +13,18 @@ public struct Normalization: Layer {
   let epsilon: Float
 
   /// A normalisation over `width` features; gain 1, bias 0, both exempt from decay.
-  /// - Parameter epsilon: added to the mean square or the variance.
-  public init(_ scope: Scope, _ kind: NormalizationKind, width: Int, label: String = "model", epsilon: Float = 1e-5) {
+  /// - Parameters:
+  ///   - epsilon: added to the mean square or the variance; a constant of the blueprint, for growth may change it.
+  ///   - tags: of gain and bias, besides those that every norm's carry.
+  public init(
+    _ scope: Scope, _ kind: NormalizationKind, width: Int, label: String = "model", epsilon: Float = 1e-5,
+    tags: Set<ParameterTag> = []
+  ) {
     self.kind = kind
-    self.epsilon = epsilon
-    gain = scope.parameter("gain", [.input(label, width)], .ones, tags: [.noDecay])
-    bias = kind == .layer ? scope.parameter("bias", [.input(label, width)], .zeros, tags: [.noDecay]) : nil
+    self.epsilon = Float(scope.constant("epsilon", .epsilon, label: label, Double(epsilon)))
+    let tags = tags.union([.noDecay]), axis = Axis.elementwise(label, width)
+    gain = scope.parameter("gain", [axis], .ones, tags: tags.union([kind == .rms ? .rmsGain : .layerGain]))
+    bias = kind == .layer ? scope.parameter("bias", [axis], .zeros, tags: tags) : nil
   }
 
   /// x `[…, width]` to the same shape.

@@ -24,6 +24,18 @@ public struct AttentionShape: Hashable, Sendable {
   /// The width of a row of results.
   public var outputWidth: Int { heads * headWidth }
 
+  /// What the products of an attention of this shape take: two a block of queries forward, five backward, for the backward pass
+  /// computes the probabilities again. A causal block meets the keys up to its own end.
+  public func operations(causal: Bool) -> ProductOperations {
+    let block = queryBlock(time: time)
+    let pairs = stride(from: 0, to: time, by: block).reduce(0) { sum, first in
+      let end = min(time, first + block)
+      return sum + (end - first) * (causal ? end : time)
+    }
+    let product = 2 * batch * heads * headWidth * pairs
+    return ProductOperations(forward: 2 * product, backward: 5 * product)
+  }
+
   func check(_ x: Tensor) {
     require(
       x.shape.columns == fusedWidth && x.shape.rows == batch * time,

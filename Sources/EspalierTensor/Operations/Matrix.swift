@@ -1,3 +1,4 @@
+import CKernels
 import COpenBLAS
 
 /// A row-major matrix inside a larger one: the first element and the distance between rows.
@@ -25,6 +26,7 @@ func multiply(
     return
   }
   ProgressCounter.tick()
+  ck_note_operations(Int64(2 * m * n * k))
   cblas_sgemm(
     CblasRowMajor, aTransposed ? CblasTrans : CblasNoTrans, bTransposed ? CblasTrans : CblasNoTrans,
     Int32(m), Int32(n), Int32(k), 1, a.start, Int32(a.stride), b.start, Int32(b.stride), beta, c.start, Int32(c.stride))

@@ -84,7 +84,7 @@ private struct ReferencePass {
 
   /// Queries see themselves and what stands before them.
   private func attention(_ x: [Row], _ name: String) -> [Row] {
-    let width = c.width / c.heads, queries = c.heads * width, keys = c.keyValueHeads * width
+    let width = c.headWidth, queries = c.heads * width, keys = c.keyValueHeads * width
     let fused = x.enumerated().map { t, row in
       let row = linear(row, "\(name).qkv")
       return c.positions == .rotary ? rotated(row, at: t, heads: c.heads + c.keyValueHeads, width) : row
