@@ -85,6 +85,14 @@ public struct ParameterShard {
     self.slots = slots
   }
 
+  /// A part of the stretch.
+  package func part(_ part: Range<Int>, range: Range<Int>) -> ParameterShard {
+    ParameterShard(
+      spec: spec, range: range, group: group, value: UnsafeMutableBufferPointer(rebasing: value[part]),
+      gradient: UnsafeMutableBufferPointer(rebasing: gradient[part]),
+      slots: slots.mapValues { UnsafeMutableBufferPointer(rebasing: $0[part]) })
+  }
+
   /// The stretch of a slot that the optimizer declared.
   public func slot(_ name: String) -> UnsafeMutableBufferPointer<Float> {
     guard let slot = slots[name] else { fatalError("slot '\(name)' of '\(spec.name)' was not declared") }

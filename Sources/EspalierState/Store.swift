@@ -194,8 +194,11 @@ package final class Store {
   }
 
   /// Applies an update to everything that this rank updates and starts to make gathered values new.
-  package func update(_ optimizer: any Optimizer, groups: [ParameterGroup], at moment: UpdateMoment) {
-    forEachUpdated(groups) { optimizer.update($0, at: moment) }
+  package func update(
+    _ optimizer: any Optimizer, groups: [ParameterGroup], births: UpdateBirths = .none, at moment: UpdateMoment
+  ) {
+    let cuts = optimizer.granularity == .element ? births : .none
+    forEachUpdated(groups) { $0.forEachBirth(cuts, at: moment) { optimizer.update($0, at: $1) } }
     values.refresh()
   }
 

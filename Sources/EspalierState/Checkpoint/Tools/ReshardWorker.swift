@@ -20,45 +20,23 @@ final class ReshardWorker {
   deinit { elements.deallocate() }
 
   func write(rank: Int, to folder: String) throws -> Resharder.WrittenShard {
-    let plan = job.plan
-    let name = ShardWriter.file(rank: rank)
-    let host = hostName()
-    guard try fileSystem.kind("\(folder)/\(CheckpointFormat.shardFolder)") == .directory else {
-      throw CheckpointError(
-        .notShared, file: folder, reason: "\(host) does not see the folder that rank 0 made",
-        remedy: "put the checkpoint on a file system that all hosts share")
-    }
-    let output = try fileSystem.create("\(folder)/\(name)")
-    var body = ShardBody(output: output, fileSystem: fileSystem)
-    try body.append(
-      ShardHeader(saveID: plan.saveID, rank: UInt32(rank), ranks: UInt32(plan.world.ranks)).encoded)
     var counts = Resharder.Counts()
-    var pieces: [ShardSummary.Piece] = []
-    for (number, piece) in job.cuts.shards[rank].enumerated() {
-      let tensor = job.source.manifest.tensors[piece.tensor]
-      let slot = tensor.slots[piece.slot]
-      body.begin(tensor: piece.tensor, slot: slot.name, range: piece.range, element: slot.element)
-      let digest: Digest
-      do {
-        digest = try write(piece, number, tensor, slot, to: &body, &counts)
-      } catch let error as CheckpointError where error.tensor == nil && error.file != output.path {
-        throw error.naming("\(tensor.record.name)/\(slot.name)")
+    let tensors = job.source.manifest.tensors, pieces = job.cuts.shards[rank]
+    let stream = ShardStream(plan: job.plan, fileSystem: fileSystem)
+    let summary = try stream.write(
+      rank: rank, to: folder,
+      pieces.map { piece in
+        let slot = tensors[piece.tensor].slots[piece.slot]
+        return ShardStream.Piece(tensor: piece.tensor, slot: slot.name, range: piece.range, element: slot.element)
       }
-      pieces.append(
-        ShardSummary.Piece(
-          tensor: piece.tensor, slot: slot.name, lower: piece.range.lowerBound, upper: piece.range.upperBound,
-          element: slot.element, digest: digest))
+    ) { _, number, body in
+      let piece = pieces[number], before = counts.copiedBytes + counts.recodedBytes
+      let tensor = tensors[piece.tensor]
+      let digest = try write(piece, number, tensor, tensor.slots[piece.slot], to: &body, &counts)
+      return ShardStream.Written(digest: digest, rawBytes: counts.copiedBytes + counts.recodedBytes - before)
     }
-    let footer = try body.finish(ShardDescription(host: host, plan: rank == 0 ? plan : nil))
-    try fileSystem.sync(output)
-    try fileSystem.syncDirectory("\(folder)/\(CheckpointFormat.shardFolder)")
-    counts.storedBytes = body.storedBytes
-    return Resharder.WrittenShard(
-      summary: ShardSummary(
-        file: name, rank: rank, host: host, bytes: Int(footer.fileLength), chunks: Int(footer.chunkCount),
-        indexChecksum: footer.indexChecksum, rawBytes: counts.copiedBytes + counts.recodedBytes,
-        storedBytes: body.storedBytes, pieces: pieces),
-      counts: counts)
+    counts.storedBytes = summary.storedBytes
+    return Resharder.WrittenShard(summary: summary, counts: counts)
   }
 
   /// - Returns: the digest of the piece. Of a slot that is copied as a whole no element is decoded: its chunks are the source's,
