@@ -19,6 +19,13 @@ extension Communicator {
     }
   }
 
+  /// Gives back the memory of windows whose slabs all ranks have let go of. Collective.
+  package func reclaimSlabs(label: String) throws {
+    try queue.submit(.window, label: label) { runner in
+      if runner.hosts.hasNeighbours { try runner.shelf.giveBackRetired(on: runner) }
+    }.wait()
+  }
+
   /// Tells once why slabs are private.
   private func notice(_ refusal: String) {
     let isFirst = ledger.update { statistics in

@@ -10,6 +10,8 @@ package enum RankPhase: UInt32, Sendable, CaseIterable {
   case evaluating
   case saving
   case ending
+  /// Making the state of a larger model from its own.
+  case growing
 
   /// The phase in words, ready to follow "rank 1 is": "reading data", "in backward 'blocks.3'".
   package func text(place: String) -> String {
@@ -24,6 +26,7 @@ package enum RankPhase: UInt32, Sendable, CaseIterable {
     case .evaluating: "evaluating" + (place.isEmpty ? "" : " in" + quoted)
     case .saving: "saving"
     case .ending: "ending"
+    case .growing: "growing" + (place.isEmpty ? "" : " to" + quoted)
     }
   }
 }

@@ -1,7 +1,8 @@
 /// The windows of one rank's communication thread.
 ///
 /// Giving one back is an act of all its ranks together, but slabs die when each rank's program lets go of them. So a window is retired when its
-/// last slab is gone, and given back at the next window that is made after all ranks have retired it, or at the end.
+/// last slab is gone, and given back at the next window that is made after all ranks have retired it,
+/// when they ask for it together, or at the end.
 final class WindowShelf {
   private struct Entry {
     let id: Int
@@ -60,7 +61,8 @@ final class WindowShelf {
     entries = []
   }
 
-  private func giveBackRetired(on runner: CollectiveRunner) throws {
+  /// Collective.
+  func giveBackRetired(on runner: CollectiveRunner) throws {
     let mine = retired.read { $0 }.sorted().map { UInt64($0) }
     let everyone = try runner.gather(words: mine).map(Set.init)
     let gone = entries.filter { entry in everyone.allSatisfy { $0.contains(UInt64(entry.id)) } }

@@ -58,12 +58,14 @@ struct RootCommand: ParsableCommand {
           InitCommand.self, CheckCommand.self, PlanCommand.self, DataCommand.self, ListCommand.self,
           DescribeCommand.self,
         ]),
-      CommandGroup(name: "Run", subcommands: [RunsCommand.self, StatusCommand.self, CompareCommand.self]),
+      CommandGroup(
+        name: "Run", subcommands: [RunsCommand.self, StatusCommand.self, CompareCommand.self, ReportCommand.self]),
       CommandGroup(
         name: "Checkpoint",
         subcommands: [
           InspectCommand.self, VerifyCommand.self, DigestCommand.self, DiffCommand.self, LogCommand.self,
-          ReshardCommand.self, RepairCommand.self, RecoverCommand.self, ExportCommand.self, ImportCommand.self,
+          ReshardCommand.self, GrowCommand.self, RepairCommand.self, RecoverCommand.self, ExportCommand.self,
+          ImportCommand.self,
         ]),
       CommandGroup(name: "Machine", subcommands: [BenchCommand.self]),
     ])

@@ -80,6 +80,12 @@ package final class CheckpointSaver {
     }
   }
 
+  /// Whether a save is under way.
+  package var isSaving: Bool { running != nil }
+
+  /// The model is another one: frozen weights are no longer what they were.
+  package func forgetFrozen() { frozenDigests = nil }
+
   /// Copies the state and starts to write it. Collective.
   /// - Parameter waits: returns when this rank has written its part, straight from the state; for saves after which training ends.
   /// - Returns: the outcome of the save before, if it was still under way and had to be waited for; and that of this one, if it

@@ -7,6 +7,8 @@ package import EspalierTensor
 /// What one rank trains with: its model, store, optimizer and pool, all confined to the rank's thread.
 package final class RankSession {
   package let run: ResolvedRun
+  /// The model that it trains: the run's first, or what growths have made of it.
+  package let modelStage: ModelStage
   package let communicator: Communicator
   package let pool: Pool
   package let model: any Model
@@ -26,8 +28,12 @@ package final class RankSession {
   /// The step under way, from 1.
   var step = 0
 
-  package init(_ run: ResolvedRun, _ communicator: Communicator, recorder: FlightRecorder? = nil) throws {
+  /// - Parameter growths: how many of the schedule's growths are done.
+  package init(
+    _ run: ResolvedRun, _ communicator: Communicator, growths: Int = 0, recorder: FlightRecorder? = nil
+  ) throws {
     self.run = run
+    modelStage = run.stage(after: growths)
     self.recorder = recorder
     self.communicator = communicator
     guard communicator.size <= run.lanes else {
@@ -37,7 +43,7 @@ package final class RankSession {
         remedy: "start at most \(run.lanes) ranks, or write more lanes in a new recipe")
     }
     pool = Pool(poisons: run.settings.checks.memory)
-    let built = run.build()
+    let built = modelStage.build(run.settings)
     model = built.model
     optimizer = run.optimizer
     store = Store(

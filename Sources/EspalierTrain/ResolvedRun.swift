@@ -1,7 +1,7 @@
 package import EspalierMethods
 package import EspalierNN
 package import EspalierState
-import EspalierTensor
+package import EspalierTensor
 
 /// A recipe with all that it names opened and checked: the same on every rank, and all that a run needs to begin.
 package struct ResolvedRun: Sendable {
@@ -11,6 +11,8 @@ package struct ResolvedRun: Sendable {
   package let model: any ResolvedModel
   /// What the model is, without memory.
   package let blueprint: Blueprint
+  /// The model before the first growth and after each.
+  package let stages: [ModelStage]
   package let schedule: Schedule
   package let order: EpochOrder
 
@@ -21,13 +23,12 @@ package struct ResolvedRun: Sendable {
   /// - Throws: `SettingsError`, `DataError`, `ModelError`, `OptimizerError` or `RunError`, each a sentence with a remedy.
   package init(_ settings: RunSettings, catalogue: Catalogue = .standard) throws {
     self.settings = settings
-    let type = try catalogue.model(settings.model.name)
     optimizer = try catalogue.optimizer(settings.optimizer)
     data = try DataCatalogue.open(settings.data, context: catalogue.context(settings.model))
     let training = data.training
-    let model = try catalogue.resolve(type, settings.model, for: DataDescription(training))
-    self.model = model
-    blueprint = Scope.build(freezing: settings.isFrozen) { model.make($0) }.blueprint
+    stages = try ModelStage.all(settings, catalogue: catalogue, data: DataDescription(training))
+    model = stages[0].model
+    blueprint = stages[0].blueprint
     try settings.checkFreeze(of: blueprint)
     order = EpochOrder(sampleCount: training.sampleCount, seed: settings.seed)
     let batches = order.batchesPerEpoch(samples: settings.batch.samples, last: settings.batch.last)
@@ -41,9 +42,6 @@ package struct ResolvedRun: Sendable {
     schedule = try Schedule(settings, stepsPerEpoch: batches)
   }
 
-  /// A model of its own for one rank, without memory yet.
-  package func build() -> Built<any Model> { Scope.build(freezing: settings.isFrozen) { model.make($0) } }
-
   /// An empty batch of the training set's shape, for a rank without a lane.
   package func emptyBatch() throws -> Batch { try data.training.batch(of: []) }
 }
@@ -51,8 +49,8 @@ package struct ResolvedRun: Sendable {
 /// A model type with its checked configuration.
 package protocol ResolvedModel: Sendable {
   func make(_ scope: Scope) -> any Model
-  /// Floating-point operations of one sample, forward and backward.
-  func operationsPerSample(_ blueprint: Blueprint) -> Int
+  /// What the matrix products of one sample take, forward and backward.
+  func operationsPerSample(_ blueprint: Blueprint) -> ProductOperations
   /// The configuration with every default and everything that the data decided.
   var configuration: any Settings { get }
 }
@@ -60,7 +58,7 @@ package protocol ResolvedModel: Sendable {
 private struct Resolved<M: Model>: ResolvedModel {
   let checked: M.Configuration
   func make(_ scope: Scope) -> any Model { M(scope, checked) }
-  func operationsPerSample(_ blueprint: Blueprint) -> Int { M.operationsPerSample(checked, blueprint) }
+  func operationsPerSample(_ blueprint: Blueprint) -> ProductOperations { M.operationsPerSample(checked, blueprint) }
   var configuration: any Settings { checked }
 }
 
@@ -80,11 +78,13 @@ extension Catalogue {
       "model": Dictionary(uniqueKeysWithValues: models.map { ($0.name, Self.configuration(of: $0)) }),
       "optimizer": Dictionary(uniqueKeysWithValues: optimizers.map { ($0.name, Self.options(of: $0)) }),
       "data": DataCatalogue.standard,
+      "operator": Dictionary(uniqueKeysWithValues: growth.map { ($0.name, Self.options(of: $0)) }),
     ]
   }
 
   private static func configuration<M: Model>(of type: M.Type) -> any Settings.Type { M.Configuration.self }
   private static func options<O: Optimizer>(of type: O.Type) -> any Settings.Type { O.Options.self }
+  private static func options<G: GrowthOperator>(of type: G.Type) -> any Settings.Type { G.Options.self }
 
   fileprivate func model(_ name: String) throws -> any Model.Type {
     guard let type = models.first(where: { $0.name == name }) else {
@@ -95,7 +95,7 @@ extension Catalogue {
     return type
   }
 
-  fileprivate func optimizer(_ choice: Choice) throws -> any Optimizer {
+  package func optimizer(_ choice: Choice) throws -> any Optimizer {
     guard let type = optimizers.first(where: { $0.name == choice.name }) else {
       throw SettingsError(
         .unknownChoice, subject: "optimizer.\(choice.name)", reason: "unknown optimizer '\(choice.name)'",

@@ -36,9 +36,9 @@ package struct RunPlan: Sendable {
   /// Ranks that deal the lanes evenly.
   package var evenRanks: [Int] { (1...run.lanes).filter { run.lanes % $0 == 0 } }
 
-  /// Floating-point operations of the products of one step, over all ranks.
+  /// Floating-point operations of the products of one step before the first growth, over all ranks.
   package var operationsPerStep: Int {
-    run.model.operationsPerSample(run.blueprint) * run.settings.batch.samples
+    run.stages[0].operationsPerSample(recompute: run.settings.recompute) * run.settings.batch.samples
   }
 }
 
@@ -63,6 +63,9 @@ package struct RunPlanReport: Codable, Sendable {
   package let samplesPerStep: Int
   package let steps: Int
   package let operationsPerStep: Int
+  /// Work of every train phase; the figures above and below are those of the first.
+  package let phases: [PhaseWork]
+  package let growths: [GrowthForecast]
   package let checkpointBytes: Int
   /// The part of a checkpoint that later ones link instead of writing it.
   package let frozenBytes: Int
@@ -79,6 +82,8 @@ package struct RunPlanReport: Codable, Sendable {
     samplesPerStep = plan.run.settings.batch.samples
     steps = plan.run.schedule.stepCount
     operationsPerStep = plan.operationsPerStep
+    phases = plan.phases
+    growths = plan.growths
     checkpointBytes = plan.checkpointBytes
     frozenBytes = 4 * (plan.run.blueprint.count - plan.run.blueprint.trainedCount)
     byRank = (0..<plan.ranks).map { rank in

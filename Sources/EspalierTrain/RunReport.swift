@@ -7,7 +7,11 @@ import Foundation
 final class RunReport {
   private let console: Console
   private let journal: Journal?
-  private let stepCount: Int
+  private let schedule: Schedule
+  private var stepCount: Int { schedule.stepCount }
+  private var growthCount: Int {
+    schedule.phases.count { if case .grow = $0.phase { true } else { false } }
+  }
   private let logEvery: Int
   private let began = ReportClock.uptime()
   /// Of rank 0, where there are others.
@@ -18,7 +22,7 @@ final class RunReport {
   init(_ run: ResolvedRun, _ communicator: Communicator, _ options: TrainerOptions, _ start: RunStart) throws {
     let speaks = communicator.rank == 0
     console = Console(rank: speaks && options.prints ? 0 : -1, interval: run.settings.log.console)
-    stepCount = run.schedule.stepCount
+    schedule = run.schedule
     logEvery = run.settings.log.every
     meter = speaks && communicator.size > 1 ? CommunicationMeter() : nil
     if let meter { communicator.observe(with: meter) }
@@ -46,17 +50,21 @@ final class RunReport {
     }
   }
 
-  func step(_ number: Int, _ report: TrainingStep.Report, rate: Double, seconds: Double) {
+  func step(
+    _ number: Int, _ report: TrainingStep.Report, rate: Double, seconds: Double, _ progress: RunProgress,
+    endsPhase: Bool
+  ) {
     console.progress(
       Console.Progress(
         step: number, stepCount: stepCount, loss: report.loss, tokensPerSecond: Double(report.weight) / seconds,
-        secondsPerStep: seconds))
-    guard number % logEvery == 0 else { return }
+        secondsPerStep: seconds, growths: progress.growths, growthCount: growthCount))
+    // The last step of a phase always has a line: reports begin and end there.
+    guard number % logEvery == 0 || endsPhase else { return }
     let total = meter?.total
     write(
       .step(
         number, loss: report.loss, rate: rate, gradientNorm: report.gradientNorm, tokens: report.weight,
-        seconds: seconds, communication: total.map { $0 - communicated }))
+        seconds: seconds, communication: total.map { $0 - communicated }, progress: progress))
     communicated = total ?? communicated
   }
 
@@ -64,14 +72,35 @@ final class RunReport {
 
   func traced(_ sentence: String) { console.line(sentence) }
 
-  func evaluated(_ step: Int, _ result: EvaluationResult, seconds: Double) {
+  func passed(_ border: ScheduleCursor.Border, step: Int) {
+    let name = schedule.phases[border.to].name
+    console.line("step \(step): phase \(border.to), \(name), begins")
+    write(.border(step: step, from: border.from, to: border.to, name: name))
+  }
+
+  func grew(_ growth: FinishedGrowth, step: Int, _ progress: RunProgress) {
+    console.line(
+      "step \(step): grown by \(growth.name) to \(SettingValue.mapping(growth.change.options).recipeText), "
+        + "\(growth.parametersBefore) → \(growth.parametersAfter) parameters, \(growth.fidelity)")
+    console.line(
+      String(
+        format: "step %d: loss on a held batch %.5f → %.5f, in %.2f s", step, growth.lossBefore, growth.lossAfter,
+        growth.seconds))
+    write(
+      .growth(
+        step: step, name: growth.name, to: growth.change,
+        parameters: (growth.parametersBefore, growth.parametersAfter), loss: (growth.lossBefore, growth.lossAfter),
+        seconds: growth.seconds, progress: progress))
+  }
+
+  func evaluated(_ step: Int, _ result: EvaluationResult, seconds: Double, _ progress: RunProgress) {
     let bits = result.bitsPerByte.map { String(format: ", %.3f bits a byte", $0) } ?? ""
     console.line(
       String(format: "step %d: validation loss %.4f%@, accuracy %.3f", step, result.loss, bits, result.accuracy))
     write(
       .evaluation(
         step: step, loss: result.loss, accuracy: result.accuracy, bitsPerByte: result.bitsPerByte,
-        targets: result.targets, seconds: seconds))
+        targets: result.targets, seconds: seconds, progress: progress))
   }
 
   func skipped(_ step: Int, _ found: [NonFinite]) {
@@ -109,6 +138,12 @@ final class RunReport {
       .finish(
         step: outcome.step, reason: outcome.end == .finished ? "done" : "stopped",
         seconds: ReportClock.uptime() - began))
+    if let journal {
+      do { console.line("report: \(try ReportPage.write(run: runDirectory(of: journal)))") } catch {
+        // A run that did no step has nothing to draw; a full disk is no reason to lose a run.
+        if outcome.step > 0 { warn(outcome.step, "\(error)") }
+      }
+    }
     switch outcome.end {
     case .finished: console.line("done after step \(outcome.step); newest checkpoint: \(outcome.checkpoint)")
     case .stopped:
@@ -116,6 +151,8 @@ final class RunReport {
         "stopped as asked after step \(outcome.step); go on with --resume (checkpoint: \(outcome.checkpoint))")
     }
   }
+
+  private func runDirectory(of journal: Journal) -> String { String(journal.path.dropLast("/metrics.jsonl".count)) }
 
   private func warn(_ step: Int, _ text: String) {
     console.line(text)

@@ -1,4 +1,5 @@
 import EspalierComm
+import EspalierMethods
 import EspalierNN
 package import EspalierState
 import EspalierTensor
@@ -47,6 +48,7 @@ package struct RunStart: Codable, Sendable {
     let reader = try CheckpointReader(start.from)
     let problems = reader.verify(full: true)
     if let first = problems.first { throw first }
+    try checkConstants(of: reader, run)
     return RunStart(
       checkpoint: start.from, saveID: reader.saveID, slots: start.slots, isResume: false, state: state, notes: notes,
       holder: holder)
@@ -82,22 +84,53 @@ package struct RunStart: Codable, Sendable {
       }
       described.append("other data")
     }
+    try checkGrowths(of: state, run)
     state.settings = try run.settings.canonicalJSON()
     state.dataHash = hexadecimal(run.data.contentHash)
     state.lineage.append(origin.entry(.resume, step: state.step, changes: described, run.settings))
     notes += run.settings.outsidePromise.map(warning)
     notes += described.map { "changed since the checkpoint: \($0)" }
-    notes += frozenChanges(from: reader, to: run)
+    notes += frozenChanges(from: reader, to: run.stage(after: state.cursor.grown.count).blueprint)
     return RunStart(
       checkpoint: reader.path, saveID: reader.saveID, slots: [], isResume: true, state: state, notes: notes,
       holder: holder)
   }
 
+  /// The growths that are done are still those of the recipe.
+  private static func checkGrowths(of state: TrainingState, _ run: ResolvedRun) throws {
+    let done = state.cursor.grown, stage = run.stage(after: done.count)
+    let sameModel = state.grown.map { $0 == GrownModel(stage.choice, stage.constants) } ?? true
+    let samePhases = done.enumerated().allSatisfy { index, growth in
+      run.stages.indices.contains(index + 1) && run.stages[index + 1].growth?.phase == growth.phase
+    }
+    guard sameModel, samePhases else {
+      throw RunError(
+        .resumeRefused, subject: "schedule",
+        reason:
+          "the run has grown \(done.count == 1 ? "once" : "\(done.count) times") already, and the recipe no longer says how",
+        remedy: "bring back the grow phases that are done, with what they grow to and by which operator")
+    }
+  }
+
+  /// Weights that growth has made are computed with the constants that it gave them.
+  private static func checkConstants(of reader: CheckpointReader, _ run: ResolvedRun) throws {
+    guard let state = try? TrainingState(from: reader),
+      let settings = try? RunSettings(
+        canonicalJSON: state.settings, name: "settings of \(reader.path)", choices: Catalogue.standard.choices)
+    else { return }
+    let wanted = state.model(in: settings).constants
+    guard wanted != run.settings.constants else { return }
+    throw RunError(
+      .wrongModel, subject: reader.path,
+      reason: "growth has changed constants of its model, and the recipe has others",
+      remedy: "write 'constants: \((try? SettingValue(encoding: wanted).recipeText) ?? "")' into the recipe")
+  }
+
   /// What a resume makes of weights that are newly frozen, or no longer.
-  private static func frozenChanges(from reader: CheckpointReader, to run: ResolvedRun) -> [String] {
+  private static func frozenChanges(from reader: CheckpointReader, to blueprint: Blueprint) -> [String] {
     let wasTrained = Dictionary(uniqueKeysWithValues: reader.tensors.map { ($0.name, $0.trainable) })
     func text(_ isTrainable: Bool) -> String? {
-      let names = run.blueprint.parameters.map { ($0.name, $0.isTrainable) }
+      let names = blueprint.parameters.map { ($0.name, $0.isTrainable) }
         .filter { $1 == isTrainable && wasTrained[$0] == !isTrainable }.map(\.0)
       return names.first.map { names.count == 1 ? "'\($0)'" : "\(names.count) parameters (as '\($0)')" }
     }

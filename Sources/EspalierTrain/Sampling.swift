@@ -41,8 +41,9 @@ package struct Sampling: Sendable {
         reason: "the model learned from '\(settings.data.name)' data and writes no bytes of text",
         remedy: "choose a checkpoint of a run on text")
     }
-    let model = try catalogue.resolve(settings.model, for: DataDescription(classes: 256))
-    let built = Scope.build { model.make($0) }
+    let grown = try TrainingState(from: checkpoint).model(in: settings)
+    let model = try catalogue.resolve(grown.choice, for: DataDescription(classes: 256))
+    let built = Scope.build(constants: grown.constants.values) { model.make($0) }
     let store = Store(
       built, slots: [], granularity: .element, options: Store.Options(stage: .none, lanes: 1),
       communicator: communicator)
@@ -50,7 +51,7 @@ package struct Sampling: Sendable {
     try store.share()
 
     let pool = Pool()
-    let context = max(try catalogue.context(settings.model), 1)
+    let context = max(try catalogue.context(grown.choice), 1)
     return try write(context: context) { window in
       let tokens = Indices(window.map { Int32($0) }, shape: [1, window.count])
       // Nothing is asked of the batch's targets.

@@ -3,24 +3,45 @@ import EspalierNN
 /// What a run does, step by step: its phases laid end to end, with the steps after which it evaluates and saves.
 ///
 /// A pure value: a function of the recipe and the size of the data, never of a clock, so a resumed run continues the same plan.
+/// A train phase states a number of steps; an `until` may end it before, and the train phase after it, which states none, goes
+/// on with what is left: such phases are one stretch, with one shape of the learning rate and one sum of steps. So the
+/// length of a run is known from the beginning, even where a border is decided on the way.
 public struct Schedule: Sendable, Equatable {
   /// One phase with its place in the run.
   public struct PlannedPhase: Sendable, Equatable {
     public let name: String
-    /// The steps of the run before the phase.
+    /// The steps of the run before the phase: the most, where an `until` is decided on the way.
     public let firstStep: Int
-    public let rate: LearningRate
-    public var steps: Int { rate.steps }
+    /// 0 for a growth.
+    public let steps: Int
+    /// What the recipe says of it.
+    public let phase: Phase
+    /// The steps of the run that its stretch takes, and the phase that states them.
+    let stretch: Range<Int>
+    let leader: Int
+    /// The least steps of the run at its end; the most are `firstStep + steps`.
+    let earliestEnd: Int
+
+    /// Whether its end depends on what the run comes to.
+    public var isDecidedOnTheWay: Bool {
+      if case .train(let train) = phase { ["tokens", "marginalReturn"].contains(train.until.name) } else { false }
+    }
+
+    /// The most steps of the run at its end.
+    var latestEnd: Int { firstStep + steps }
   }
 
   public let phases: [PlannedPhase]
   public let stepCount: Int
   private let evaluateEvery: Int
+  /// A run that is measured at its end only is not measured around growths either; they look at a batch of their own.
+  var evaluatesAroundGrowths: Bool { evaluateEvery > 0 }
   private let saveEvery: Int
-  private let savesAtBorders: Bool
+  let savesAtBorders: Bool
 
   /// - Parameter stepsPerEpoch: the batches of one pass over the training set (`EpochOrder.batchesPerEpoch`).
-  /// - Throws: `SettingsError` of kind `.conflict` when the training set does not fill a batch, or the run is longer than can be counted.
+  /// - Throws: `SettingsError` of kind `.conflict` when the training set does not fill a batch, the run is longer than can be counted,
+  ///   or a phase would end outside of its stretch.
   public init(_ settings: RunSettings, stepsPerEpoch: Int) throws {
     guard stepsPerEpoch > 0 else {
       throw SettingsError(
@@ -29,17 +50,33 @@ public struct Schedule: Sendable, Equatable {
         remedy: "use smaller batches, more data, or batch.last: keep")
     }
     var phases: [PlannedPhase] = []
-    var first = 0
+    var first = 0, leader = 0
+    var stretch = 0..<0
+    var goesOn = false
     for (index, phase) in settings.schedule.enumerated() {
-      guard case .train(let train) = phase else { continue }
-      let steps = try Self.steps(
-        of: train, at: "schedule.\(index).train", stepsPerEpoch: stepsPerEpoch)
-      phases.append(PlannedPhase(name: phase.name, firstStep: first, rate: LearningRate(train.rate, steps: steps)))
-      let (sum, overflow) = first.addingReportingOverflow(steps)
-      guard !overflow else {
-        throw SettingsError(.conflict, subject: "schedule", reason: "the schedule has more steps than can be counted")
+      guard case .train(let train) = phase else {
+        phases.append(
+          PlannedPhase(
+            name: phase.name, firstStep: first, steps: 0, phase: phase, stretch: stretch, leader: leader,
+            earliestEnd: first))
+        continue
       }
-      first = sum
+      let key = "schedule.\(index).train"
+      if !(goesOn && !train.statesLength) {
+        let steps = try Self.steps(of: train, at: key, stepsPerEpoch: stepsPerEpoch)
+        let (end, overflow) = first.addingReportingOverflow(steps)
+        guard !overflow else {
+          throw SettingsError(.conflict, subject: "schedule", reason: "the schedule has more steps than can be counted")
+        }
+        (stretch, leader) = (first..<end, index)
+      }
+      let (earliest, latest) = try Self.ends(of: train, in: stretch, from: first, at: key)
+      phases.append(
+        PlannedPhase(
+          name: phase.name, firstStep: first, steps: latest - first, phase: phase, stretch: stretch, leader: leader,
+          earliestEnd: earliest))
+      first = latest
+      goesOn = !train.until.isEnd
     }
     self.phases = phases
     stepCount = first
@@ -60,16 +97,34 @@ public struct Schedule: Sendable, Equatable {
     return product
   }
 
-  /// The phase that holds the step which `completed` steps precede.
-  /// - Complexity: log phases.
+  /// The least and the most steps of the run at the end of a phase.
+  private static func ends(
+    of train: TrainPhase, in stretch: Range<Int>, from first: Int, at key: String
+  ) throws -> (Int, Int) {
+    func place(_ fraction: Double) -> Int {
+      stretch.lowerBound + min(Int((fraction * Double(stretch.count)).rounded()), stretch.count)
+    }
+    let ends: (earliest: Int, latest: Int)
+    switch train.until {
+    case .end: return (stretch.upperBound, stretch.upperBound)
+    case .fraction(let until): ends = (place(until.at), place(until.at))
+    case .step(let until): ends = (until.at, until.at)
+    case .tokens: return (min(first + 1, stretch.upperBound), stretch.upperBound)
+    case .marginalReturn(let until): ends = (place(until.minimum), place(until.maximum))
+    }
+    guard ends.latest >= first, ends.latest <= stretch.upperBound else {
+      throw SettingsError(
+        .conflict, subject: key + ".until",
+        reason: "\(key) would end at step \(ends.latest), but its steps are \(first) to \(stretch.upperBound)",
+        remedy: "choose an end between them")
+    }
+    return (max(ends.earliest, first), ends.latest)
+  }
+
+  /// The phase that holds the step which `completed` steps precede, where every phase takes its most steps.
   public func phase(at completed: Int) -> PlannedPhase? {
     guard completed >= 0, completed < stepCount else { return nil }
-    var low = 0, high = phases.count
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if phases[middle].firstStep <= completed { low = middle } else { high = middle }
-    }
-    return phases[low]
+    return phases.first { $0.steps > 0 && completed < $0.latestEnd }
   }
 
   /// Whether the validation set is measured when so many steps are done.
@@ -96,61 +151,96 @@ public struct Schedule: Sendable, Equatable {
   }
 }
 
-/// Where a run stands in its schedule: what the trainer asks for its next action, and what a checkpoint keeps.
-///
-/// It holds no schedule, so a run may be resumed with another one.
-public struct ScheduleCursor: Codable, Sendable, Equatable {
-  /// Steps done, skipped ones included. While a `.step` is being carried out it is counted already.
-  public private(set) var completed: Int
-  private var evaluated = false
-  private var saved = false
+extension Schedule {
+  /// What comes at a point of a run, given what was decided on the way.
+  enum Place: Equatable {
+    /// A step of a phase, and how many of the phase come before it.
+    case train(phase: Int, index: Int)
+    case grow(phase: Int)
+    case end
 
-  /// - Precondition: `completed` is not negative.
-  public init(completed: Int = 0) {
-    precondition(completed >= 0, "a run has no negative number of steps, got \(completed)")
-    self.completed = completed
-  }
-
-  public enum Action: Sendable, Equatable {
-    case step(PlannedStep)
-    case evaluate
-    case save
-    case finish
-  }
-
-  /// One step that is to be done.
-  public struct PlannedStep: Sendable, Equatable {
-    /// 1 for the first step of the run: the number that reports, checkpoints and Adam's bias correction use.
-    public let number: Int
-    /// The phase's place in the schedule, from 0.
-    public let phase: Int
-    /// Steps of the phase that come before this one.
-    public let indexInPhase: Int
-    /// What the optimizer's rate is multiplied by.
-    public let rateFactor: Double
-  }
-
-  /// The next thing to do. After a step comes its evaluation, then its checkpoint, each once, also when a resume comes between.
-  public mutating func advance(_ schedule: Schedule) -> Action {
-    if !evaluated, schedule.evaluates(after: completed) {
-      evaluated = true
-      return .evaluate
+    var phase: Int? {
+      switch self {
+      case .train(let phase, _), .grow(let phase): phase
+      case .end: nil
+      }
     }
-    if !saved, schedule.saves(after: completed) {
-      saved = true
-      return .save
-    }
-    guard let phase = schedule.phase(at: completed) else { return .finish }
-    let index = completed - phase.firstStep
-    let step = PlannedStep(
-      number: completed + 1, phase: schedule.phases.firstIndex(of: phase) ?? 0, indexInPhase: index,
-      rateFactor: phase.rate.factor(at: index))
-    completed += 1
-    evaluated = false
-    saved = false
-    return .step(step)
   }
 
-  /// A checkpoint is written now, out of turn: for a signal or a time limit.
-  public mutating func noteSaved() { saved = true }
+  /// - Parameters:
+  ///   - ends: of phases that ended before their most steps, by phase: the steps of the run.
+  ///   - grown: phases whose growth is done.
+  func place(at completed: Int, ends: [Int: Int], grown: Set<Int>) -> Place {
+    var first = 0
+    for (index, planned) in phases.enumerated() {
+      switch planned.phase {
+      case .grow:
+        if !grown.contains(index) { return .grow(phase: index) }
+      case .train:
+        let end = max(min(ends[index] ?? planned.latestEnd, planned.latestEnd), first)
+        if completed < end { return .train(phase: index, index: completed - first) }
+        first = end
+      }
+    }
+    return .end
+  }
+
+  /// How the learning rate runs in a phase, given where the growths before it happened.
+  func ratePlan(of phase: Int, grown: [ScheduleCursor.Grown]) -> RatePlan {
+    let planned = phases[phase]
+    guard case .train(let leader) = phases[planned.leader].phase else {
+      preconditionFailure("phase \(planned.leader) states steps and is no training")
+    }
+    var plan = RatePlan(LearningRate(leader.rate, steps: planned.stretch.count), from: planned.stretch.lowerBound)
+    for growth in grown where (planned.leader..<phase).contains(growth.phase) {
+      guard case .grow(let settings) = phases[growth.phase].phase else { continue }
+      if case .fresh = settings.rate {
+        let next = phases[growth.phase...].lazy.compactMap { next -> TrainPhase? in
+          if case .train(let train) = next.phase { train } else { nil }
+        }.first
+        plan = RatePlan(
+          LearningRate((next ?? leader).rate, steps: planned.stretch.upperBound - growth.step), from: growth.step)
+      } else {
+        plan.marks.append(RatePlan.Mark(growth: growth.phase, step: growth.step, policy: settings.rate))
+      }
+    }
+    return plan
+  }
+
+  /// What makes no sense among the phases of a recipe.
+  static func problems(_ schedule: [Phase]) -> [SettingProblem] {
+    func problem(_ index: Int, _ reason: String, remedy: String) -> [SettingProblem] {
+      [SettingProblem("schedule", "phase \(index) of the schedule \(reason)", remedy: remedy)]
+    }
+    var isCut = false, isFresh = false
+    for (index, phase) in schedule.enumerated() {
+      switch phase {
+      case .grow(let grow):
+        if case .fresh = grow.rate { isFresh = true }
+      case .train(let train):
+        let goesOn = isCut && !train.statesLength
+        if isCut, !goesOn {
+          return problem(
+            index, "states steps or epochs, but the train phase before it has left some of its own",
+            remedy: "state them once, in the first of these phases, or leave out its 'until'")
+        }
+        if goesOn, !isFresh, train.rate != RateSettings() {
+          return problem(
+            index, "goes on with the rate of the phase before it, and states another",
+            remedy: "leave it out, or write 'rate: fresh' in the growth before it")
+        }
+        (isCut, isFresh) = (!train.until.isEnd, false)
+      }
+    }
+    if case .grow = schedule.last {
+      return problem(
+        schedule.count - 1, "is a growth that nothing follows", remedy: "add a train phase after it: - train: {}")
+    }
+    if isCut {
+      return problem(
+        schedule.count - 1, "has an 'until' and nothing goes on with its steps",
+        remedy: "add a train phase after it: - train: {}")
+    }
+    return []
+  }
 }

@@ -8,13 +8,15 @@ import EspalierTensor
 /// The schedule says what comes next; a step is in `TrainingStep`, the memory of all state in `Store`, an update rule in an
 /// `Optimizer` of the catalogue, saving in `CheckpointSaver`. Every decision is made from numbers that all ranks share.
 package final class Trainer {
-  package let session: RankSession
+  /// Another one after every growth.
+  package private(set) var session: RankSession
   private let run: ResolvedRun
   private let communicator: Communicator
   private let options: TrainerOptions
   private let report: RunReport
   private let saver: CheckpointSaver
-  private let step: TrainingStep
+  private var step: TrainingStep
+  private let origin: RunOrigin
   private let lock: RunLock?
   private let world: CheckpointWorld
   private var state: TrainingState
@@ -43,10 +45,9 @@ package final class Trainer {
 
     let rank = communicator.rank, watchdog = options.watchdog
     try watchdog?.begin(communicator)
-    let session = try RankSession(run, communicator, recorder: watchdog?.recorder(of: rank))
-    self.session = session
     var lock: RunLock?
     let origin = RunOrigin(ranks: communicator.size, stage: run.settings.stage, transport: options.transport)
+    self.origin = origin
     let start = try communicator.decide("how the run begins") {
       let claimed = try CheckpointDirectory(run: options.runDirectory).lock(breakLock: options.breaksLock)
       lock = claimed
@@ -55,6 +56,9 @@ package final class Trainer {
     }
     self.lock = lock
     try start.checkSharing(communicator, options.runDirectory)
+    let session = try RankSession(
+      run, communicator, growths: start.state.cursor.grown.count, recorder: watchdog?.recorder(of: rank))
+    self.session = session
     watchdog?.record(in: options.runDirectory, rank: rank)
     session.step = start.state.step
     session.enter(.starting)
@@ -88,6 +92,10 @@ package final class Trainer {
         let stops = try recorder.span("step \(planned.number)", .phase) { try takeStep(planned) }
         if trace?.countStep() == true { try endTrace() }
         if stops { return try stop() }
+      case .border(let border):
+        report.passed(border, step: state.step)
+      case .grow(let growth):
+        try recorder.span("growth", .phase) { try grow(growth) }
       case .evaluate:
         try recorder.span("evaluation", .phase) { try evaluate() }
       case .save:
@@ -121,11 +129,14 @@ package final class Trainer {
       step: planned.number - 1, updates: state.updates, rate: rate, batches: current.batches, weight: current.weight,
       note: RankNote(
         stop: stopWish(after: planned.number), save: saver.note,
-        upcomingWeight: following.reduce(0) { $0 + $1.weight }))
+        upcomingWeight: following.reduce(0) { $0 + $1.weight }),
+      births: UpdateBirths(
+        ranges: state.births, rates: planned.bornRateFactors.mapValues { run.optimizer.rate * $0 }))
     hang?.strike(rank: communicator.rank, step: planned.number)
     let result = try step.run(input)
     upcoming = (following, result.notes.reduce(0) { $0 + $1.upcomingWeight })
-    state.position = BatchPlan(at: state.position, order: run.order, batch: run.settings.batch).next
+    let plan = BatchPlan(at: state.position, order: run.order, batch: run.settings.batch)
+    state.position = plan.next
     if result.isFinite {
       state.updates += 1
       state.targets += result.weight
@@ -134,13 +145,47 @@ package final class Trainer {
     } else {
       try skip(planned.number, input)
     }
-    report.step(planned.number, result, rate: rate, seconds: ReportClock.uptime() - started)
+    let seconds = ReportClock.uptime() - started
+    state.totals.add(
+      samples: plan.sampleCount,
+      operationsPerSample: run.stage(after: state.cursor.grown.count).operationsPerSample(
+        recompute: run.settings.recompute), seconds: seconds)
+    state.cursor.note(
+      ScheduleCursor.StepOutcome(
+        loss: result.isFinite ? result.loss : .nan, operations: state.totals.operations, targets: state.targets),
+      run.schedule)
+    report.step(
+      planned.number, result, rate: rate, seconds: seconds, progress(in: planned.phase),
+      endsPhase: state.cursor.isPhaseDone(run.schedule))
     let digestEvery = run.settings.log.digestEvery
     if digestEvery > 0, planned.number.isMultiple(of: digestEvery) {
       report.digested(planned.number, try recorder.span("digests", .phase) { try StepDigests(of: session.store) })
     }
     if let outcome = try saver.advance(result.notes) { try saved(outcome) }
     return result.notes.contains { $0.stop != .no }
+  }
+
+  private func progress(in phase: Int) -> RunProgress {
+    RunProgress(
+      phase: phase, growths: state.cursor.grown.count, operations: state.totals.operations,
+      samples: state.totals.samples, targets: state.targets,
+      seconds: state.totals.seconds)
+  }
+
+  /// Grows the model in the middle of its run. The cursor counts the growth already; the checkpoint before it does not, so that a
+  /// crash in here repeats it.
+  private func grow(_ planned: ScheduleCursor.PlannedGrowth) throws {
+    // A trace is of one model.
+    try endTrace()
+    if let last = try saver.finish() { try saved(last) }
+    let growth = try RunningGrowth(
+      session, number: state.cursor.grown.count, history: state.growths, isSaving: saver.isSaving, isAtBorder: true)
+    let (grown, finished) = try growth.run(recorder: options.watchdog?.recorder(of: communicator.rank))
+    session = grown
+    step = TrainingStep(grown, clip: run.settings.clip, seed: run.settings.seed)
+    saver.forgetFrozen()
+    state.note(finished, growth, grown.modelStage, origin, run.settings)
+    report.grew(finished, step: state.step, progress(in: planned.phase))
   }
 
   /// The lanes of this rank for one step more, read ahead by a thread; empty ones after the last step.
@@ -183,13 +228,14 @@ package final class Trainer {
     let result = try Evaluation(session, validation, batch: settings.batch, limit: settings.batches).run()
     lastEvaluation = result
     if result.loss.isFinite { newestEvaluation = .init(step: state.step, loss: result.loss) }
-    report.evaluated(state.step, result, seconds: ReportClock.uptime() - started)
+    report.evaluated(
+      state.step, result, seconds: ReportClock.uptime() - started, progress(in: state.cursor.phase(in: run.schedule)))
   }
 
   private func save(isLast: Bool) throws {
     session.enter(.saving)
     state.marks = CheckpointMarks(
-      border: run.schedule.border(after: state.step), evaluation: newestEvaluation)
+      border: state.cursor.border(in: run.schedule), evaluation: newestEvaluation)
     for outcome in try saver.begin(session.store, state, world: world, waits: isLast) { try saved(outcome) }
   }
 

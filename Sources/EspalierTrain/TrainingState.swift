@@ -1,3 +1,4 @@
+import EspalierNN
 package import EspalierState
 import Foundation
 
@@ -13,6 +14,12 @@ package struct TrainingState: Codable, Sendable {
   package var targets: Int
   /// Steps in a row that were skipped because they were not finite.
   package var skippedInRow: Int
+  /// What all of it has cost.
+  package var totals: RunTotals
+  /// Of parameters that grew: which of their entries are younger than the run.
+  package var births: [String: BirthRanges]
+  /// What growths have made of the recipe's model; nil before the first.
+  package var grown: GrownModel?
   /// The resolved settings as canonical JSON.
   package var settings: String
   /// Of the data, in hexadecimal.
@@ -29,6 +36,8 @@ package struct TrainingState: Codable, Sendable {
     updates = 0
     targets = 0
     skippedInRow = 0
+    totals = RunTotals()
+    births = [:]
     self.settings = settings
     self.dataHash = dataHash
     self.lineage = lineage
@@ -64,9 +73,49 @@ package struct TrainingState: Codable, Sendable {
   }
 }
 
+/// A model that growths have made of another.
+package struct GrownModel: Codable, Sendable, Equatable {
+  /// As a recipe would name it.
+  package let choice: Choice
+  package let constants: ModelConstants
+
+  package init(_ choice: Choice, _ constants: ModelConstants) {
+    self.choice = choice
+    self.constants = constants
+  }
+}
+
+extension TrainingState {
+  /// Growths that the weights have been through, in runs and on disk.
+  package var growths: Int { lineage.count { $0.event == .grow } }
+
+  /// Writes a growth down.
+  mutating func note(
+    _ finished: FinishedGrowth, _ growth: RunningGrowth, _ stage: ModelStage, _ origin: RunOrigin,
+    _ settings: RunSettings
+  ) {
+    births = growth.births(after: births, updates: updates)
+    grown = GrownModel(stage.choice, stage.constants)
+    totals.seconds += finished.seconds
+    lineage.append(
+      origin.entry(
+        .grow, step: step,
+        changes: [
+          "\(finished.name) to \(SettingValue.mapping(finished.change.options).recipeText)",
+          "\(finished.parametersBefore) → \(finished.parametersAfter) parameters", "\(finished.fidelity)",
+          "loss on a held batch \(finished.lossBefore) → \(finished.lossAfter)",
+        ], settings))
+  }
+
+  /// The model whose weights these are.
+  package func model(in settings: RunSettings) -> GrownModel {
+    grown ?? GrownModel(settings.model, settings.constants)
+  }
+}
+
 /// One event in the history of a run.
 package struct LineageEntry: Codable, Sendable, Hashable {
-  package enum Event: String, Codable, Sendable { case start, resume, reshard, imported = "import" }
+  package enum Event: String, Codable, Sendable { case start, resume, reshard, grow, imported = "import" }
 
   package let event: Event
   /// Steps done before it.

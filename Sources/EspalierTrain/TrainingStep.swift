@@ -2,7 +2,7 @@ import CKernels
 import EspalierComm
 import EspalierMethods
 package import EspalierNN
-import EspalierState
+package import EspalierState
 import EspalierTensor
 
 /// One training step of one rank: its lanes forward and backward, the sum over all lanes, one update.
@@ -23,9 +23,12 @@ package final class TrainingStep {
     package let weight: Int?
     /// What this rank tells the others with the step's one small gather.
     package let note: RankNote
+    /// Entries that a growth has born, and their rates.
+    package let births: UpdateBirths
 
     package init(
-      step: Int, updates: Int, rate: Double, batches: [Batch], weight: Int? = nil, note: RankNote = RankNote()
+      step: Int, updates: Int, rate: Double, batches: [Batch], weight: Int? = nil, note: RankNote = RankNote(),
+      births: UpdateBirths = .none
     ) {
       self.step = step
       self.updates = updates
@@ -33,6 +36,7 @@ package final class TrainingStep {
       self.batches = batches
       self.weight = weight
       self.note = note
+      self.births = births
     }
   }
 
@@ -95,7 +99,9 @@ package final class TrainingStep {
       session.enter(.updating)
       let scale = clip > 0 && norm > clip ? clip / (norm + 1e-6) : 1
       let moment = UpdateMoment(count: input.updates + 1, rate: input.rate, gradientScale: scale)
-      trace.span("update", .phase) { store.update(session.optimizer, groups: session.groups, at: moment) }
+      trace.span("update", .phase) {
+        store.update(session.optimizer, groups: session.groups, births: input.births, at: moment)
+      }
     }
     return Report(
       loss: loss, weight: weight, gradientNorm: norm, isFinite: isFinite, notes: gathered.map(\.note))

@@ -10,7 +10,7 @@ struct BenchCommand: ParsableCommand {
     discussion: "Ratios of runs in turn on an idle machine carry over to other machines; absolute times do not.",
     subcommands: [
       BenchStepCommand.self, BenchKernelsCommand.self, BenchCollectivesCommand.self, BenchOverlapCommand.self,
-      BenchCheckpointCommand.self,
+      BenchCheckpointCommand.self, BenchGrowthCommand.self,
     ])
 }
 

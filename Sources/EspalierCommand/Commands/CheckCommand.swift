@@ -34,7 +34,7 @@ struct CheckCommand: CatalogueCommand {
     }
     for (index, phase) in run.schedule.phases.enumerated() {
       rows.append(
-        ("phase \(index)", "\(phase.name), \(Amount.count(phase.steps, "step")) from step \(phase.firstStep + 1)"))
+        ("phase \(index)", Self.text(phase)))
     }
     rows += [
       ("steps", Amount.grouped(run.schedule.stepCount)),
@@ -43,5 +43,15 @@ struct CheckCommand: CatalogueCommand {
     ]
     Output.write(TextTable.pairs(rows))
     return 0
+  }
+
+  private static func text(_ phase: Schedule.PlannedPhase) -> String {
+    switch phase.phase {
+    case .grow(let grow):
+      return "\(phase.name) by \(grow.operator.name) to \(SettingValue.mapping(grow.to.options).recipeText)"
+    case .train(let train):
+      let steps = "\(phase.name), \(Amount.count(phase.steps, "step")) from step \(phase.firstStep + 1)"
+      return phase.isDecidedOnTheWay ? "\(steps) at most, until \(train.until.name) ends it" : steps
+    }
   }
 }

@@ -6,7 +6,8 @@ import EspalierTrain
 struct DescribeCommand: CatalogueCommand {
   static let configuration = CommandConfiguration(
     commandName: "describe",
-    abstract: "Explains a model, an optimizer, a data set or a part of a recipe: options, defaults, units, paper.",
+    abstract:
+      "Explains a model, an optimizer, a growth operator, a data set or a part of a recipe: options, defaults, units, paper.",
     discussion: "Without a name it explains the whole recipe; 'cluster' explains cluster files.")
 
   @Argument(help: "As in `espalier list`, or a key of a recipe, such as batch or schedule.") var name: String?
@@ -49,7 +50,8 @@ struct Descriptions {
   init(_ catalogue: Catalogue) throws {
     let shelf = Shelf(catalogue)
     for (kind, key, noun) in [
-      (ListCommand.Kind.models, "model", "model"), (.optimizers, "optimizer", "optimizer"), (.data, "data", "data set"),
+      (ListCommand.Kind.models, "model", "model"), (.optimizers, "optimizer", "optimizer"),
+      (.growth, "operator", "growth operator"), (.data, "data", "data set"),
     ] {
       for entry in shelf.entries(kind) {
         guard let type = catalogue.choices[key]?[entry.name] else { continue }
@@ -61,6 +63,11 @@ struct Descriptions {
     try add(
       "phase of a schedule", "train", "A stretch of ordinary training, an item of the list 'schedule'.",
       SettingsTable(of: TrainPhase.self).rows)
+    try add(
+      "phase of a schedule", "grow", "A growth of the model, an item of the list 'schedule'.",
+      SettingsTable(of: GrowPhase.self).rows + policies("rate", of: GrowthRate.self))
+    try add(
+      "part of a phase", "until", "What ends a train phase early.", policies("", of: Until.self))
     try add(
       "part of a phase", "rate", "How the learning rate moves in a phase.", SettingsTable(of: RateSettings.self).rows)
     try add("file", "cluster", "The machines of a run: --cluster FILE.", SettingsTable(of: ClusterSettings.self).rows)
@@ -74,7 +81,8 @@ struct Descriptions {
       var own = rows.filter { $0.key == field.key || $0.key.hasPrefix(field.key + ".") }
       switch field.key {
       case "groups": own += try items("groups.*", of: OptimizerGroup.self)
-      case "schedule": own += try items("schedule.*.train", of: TrainPhase.self)
+      case "schedule":
+        own += try items("schedule.*.train", of: TrainPhase.self) + items("schedule.*.grow", of: GrowPhase.self)
       default: break
       }
       add("part of a recipe", field.key, "", own)
@@ -83,6 +91,13 @@ struct Descriptions {
 
   private func items(_ prefix: String, of type: any Settings.Type) throws -> [SettingsTable.Row] {
     try SettingsTable(of: type).rows.map { $0.under(prefix) }
+  }
+
+  /// The options of everything that may be chosen at a key, by name.
+  private func policies<Chosen: FixedChoice>(_ prefix: String, of type: Chosen.Type) throws -> [SettingsTable.Row] {
+    try type.table.sorted { $0.key < $1.key }.flatMap { name, settings in
+      try items(prefix.isEmpty ? name : "\(prefix).\(name)", of: settings)
+    }
   }
 
   private mutating func add(_ kind: String, _ name: String, _ summary: String, _ options: [SettingsTable.Row]) {

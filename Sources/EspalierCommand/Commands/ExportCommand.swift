@@ -64,7 +64,7 @@ struct ExportCommand: CatalogueCommand {
       report = try CheckpointExport.writeNpy(
         reader, tensor: tensor, slot: slot ?? SlotSpec.value.name, element: dtype.element, to: file)
     } else {
-      let model = try reader.settings(context.catalogue).model
+      let model = try TrainingState(from: reader).model(in: reader.settings(context.catalogue)).choice
       let chosen = slots.split(separator: ",").map { $0.trimmingPrefix(" ") }.map(String.init)
       report = try CheckpointExport(
         reader, slots: chosen, element: dtype.element, table: context.catalogue.nameTable(names, model),

@@ -50,28 +50,30 @@ struct PlanReport: Encodable {
 
   var text: String {
     let sent = plan.byRank.reduce(0) { $0 + $1.bytesSentPerStep }
-    var rows = [
-      (
-        "model",
-        "\(plan.model), \(Amount.count(plan.parameters, "parameter")) in \(Amount.count(plan.segments, "segment"))"
-      ),
-      ("run", "\(Amount.count(plan.steps, "step")) of \(Amount.count(plan.samplesPerStep, "sample"))"),
-      ("ranks", "\(plan.ranks) at ZeRO stage \(plan.stage), \(Amount.count(plan.lanes, "lane"))"),
-      ("work", "\(Amount.operations(plan.operationsPerStep)) a step, products alone, over all ranks"),
-      ("traffic", "\(Amount.bytes(sent)) a step, sent by all ranks together"),
-      (
-        "reductions",
-        "\(reductions.path): \(Amount.fixed(1000 * reductions.secondsPerStep, 1)) ms a step by the cost model, "
-          + "before overlap"
-      ),
-      (
-        "checkpoint",
-        "\(Amount.bytes(plan.checkpointBytes)) before compression"
-          + (plan.frozenBytes > 0
-            ? ", of which \(Amount.bytes(plan.frozenBytes)) frozen are written once and linked" : "")
-      ),
-      ("even ranks", advice.evenRanks.map(String.init).joined(separator: ", ")),
-    ]
+    var rows =
+      [
+        (
+          "model",
+          "\(plan.model), \(Amount.count(plan.parameters, "parameter")) in \(Amount.count(plan.segments, "segment"))"
+        ),
+        ("run", "\(Amount.count(plan.steps, "step")) of \(Amount.count(plan.samplesPerStep, "sample"))"),
+        ("ranks", "\(plan.ranks) at ZeRO stage \(plan.stage), \(Amount.count(plan.lanes, "lane"))"),
+        ("work", "\(Amount.operations(plan.operationsPerStep)) a step, products alone, over all ranks"),
+      ] + phases + growths + [
+        ("traffic", "\(Amount.bytes(sent)) a step, sent by all ranks together"),
+        (
+          "reductions",
+          "\(reductions.path): \(Amount.fixed(1000 * reductions.secondsPerStep, 1)) ms a step by the cost model, "
+            + "before overlap"
+        ),
+        (
+          "checkpoint",
+          "\(Amount.bytes(plan.checkpointBytes)) before compression"
+            + (plan.frozenBytes > 0
+              ? ", of which \(Amount.bytes(plan.frozenBytes)) frozen are written once and linked" : "")
+        ),
+        ("even ranks", advice.evenRanks.map(String.init).joined(separator: ", ")),
+      ]
     if let frozen = FrozenText.of(parameters: plan.parameters, trained: plan.trainedParameters) {
       rows.insert(("frozen", frozen), at: 1)
     }
@@ -87,6 +89,42 @@ struct PlanReport: Encodable {
     text += "'live' are copies of segments in use; 'gradient' includes the sums over lanes; activations come on top.\n"
     for line in advice.advice { text += "\n\(line)\n" }
     return text
+  }
+
+  /// What each growth does.
+  private var growths: [(String, String)] {
+    plan.growths.flatMap { growth in
+      [
+        (
+          "growth",
+          "phase \(growth.phase), \(growth.name) to \(growth.to): \(Amount.grouped(growth.parametersBefore)) → "
+            + "\(Amount.count(growth.parametersAfter, "parameter"))"
+        ),
+        ("  function", growth.fidelity),
+        (
+          "  state",
+          "\(growth.tensorsChanged) of \(Amount.count(growth.tensors, "tensor")) change; "
+            + "\(Amount.bytes(growth.bytesRead)) read, \(Amount.bytes(growth.bytesSent)) sent by all ranks"
+        ),
+        (
+          "  memory",
+          "\(Amount.bytes(growth.bytesAfter)) a rank afterwards, \(Amount.bytes(growth.bytesAtPeak)) while it grows"
+        ),
+      ]
+    }
+  }
+
+  /// The work of each phase where there are several.
+  private var phases: [(String, String)] {
+    guard plan.phases.count > 1 else { return [] }
+    let all = plan.phases.reduce(0) { $0 + $1.operations }
+    return plan.phases.map { phase in
+      (
+        "  phase \(phase.phase)",
+        "\(Amount.count(phase.steps, "step")) of \(Amount.operations(phase.operationsPerStep)), "
+          + "\(Amount.count(phase.parameters, "parameter")), \(Amount.fixed(100 * phase.operations / all, 1)) % of the work"
+      )
+    }
   }
 
   /// Value and gradient first, then the optimizer's slots by name.

@@ -6,7 +6,7 @@ import EspalierTensor
 package struct LooseParameter {
   package let spec: ParameterSpec
   /// `value` and the optimizer's slots, by name.
-  package private(set) var slots: [String: [Float]]
+  package var slots: [String: [Float]]
   package var gradient: [Float]
   package var group = ParameterGroup()
 
@@ -23,7 +23,9 @@ package struct LooseParameter {
   package var value: [Float] { slots["value"] ?? [] }
 
   /// Lets the optimizer update the stretches `cuts[i] ..< cuts[i + 1]`, last one first; all at once without cuts.
-  package mutating func update(_ optimizer: any Optimizer, at moment: UpdateMoment, cuts: [Int]? = nil) {
+  package mutating func update(
+    _ optimizer: any Optimizer, at moment: UpdateMoment, cuts: [Int]? = nil, births: UpdateBirths = .none
+  ) {
     let cuts = cuts ?? [0, gradient.count]
     let names = slots.keys.sorted()
     let memory = names.map { UnsafeMutableBufferPointer<Float>.allocate(capacity: slots[$0]?.count ?? 0) }
@@ -35,11 +37,11 @@ package struct LooseParameter {
       let stretches = Dictionary(
         uniqueKeysWithValues: zip(names, memory).map { ($0, UnsafeMutableBufferPointer(rebasing: $1[lower..<upper])) })
       guard let value = stretches["value"] else { continue }
-      optimizer.update(
-        ParameterShard(
-          spec: spec, range: lower..<upper, group: group, value: value,
-          gradient: UnsafeMutableBufferPointer(rebasing: gradients[lower..<upper]),
-          slots: stretches.filter { $0.key != "value" }), at: moment)
+      let shard = ParameterShard(
+        spec: spec, range: lower..<upper, group: group, value: value,
+        gradient: UnsafeMutableBufferPointer(rebasing: gradients[lower..<upper]),
+        slots: stretches.filter { $0.key != "value" })
+      shard.forEachBirth(births, at: moment) { optimizer.update($0, at: $1) }
     }
     for (name, buffer) in zip(names, memory) { slots[name] = Array(buffer) }
   }

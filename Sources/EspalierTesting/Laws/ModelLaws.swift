@@ -2,6 +2,7 @@ import EspalierComm
 package import EspalierMethods
 package import EspalierNN
 import EspalierState
+import EspalierTensor
 import EspalierTrain
 
 /// What every model of a catalogue must do, on a small task of its own.
@@ -101,6 +102,22 @@ package struct ModelLaws: Sendable, CustomStringConvertible {
       }
       try expect(same == [true, true], "an empty step changes something at stage \(stage)")
     }
+  }
+
+  /// The products that a step runs take what the model says from its shapes, to the operation.
+  package func productsAreCounted(_ overrides: [String] = []) throws {
+    let run = try resolved(["batch.lanes=2"] + overrides)
+    let measured = try Ranks.run(1) { communicator in
+      let session = try RankSession(run, communicator)
+      try session.store.initialize(seed: 4)
+      let before = ProductCounter.operations
+      _ = try TrainingStep(session, clip: 1, seed: 4).run(
+        TrainingStep.Input(
+          step: 0, updates: 0, rate: 0.1, batches: try (0..<run.lanes).map { try OneStep.samples(of: run, lane: $0) }))
+      return ProductCounter.operations - before
+    }[0]
+    let told = run.stages[0].operationsPerSample(recompute: run.settings.recompute) * run.settings.batch.samples
+    try expect(measured == told, "a step with \(overrides) takes \(measured) operations and \(told) are told")
   }
 
   private func expect(_ holds: Bool, _ failure: @autoclosure () -> String) throws {

@@ -56,7 +56,9 @@ package enum StepBenchmark {
     }
     let counted = seconds.dropFirst(warmup).sorted()
     let median = counted[counted.count / 2]
-    let operations = run.model.operationsPerSample(run.blueprint) * run.settings.batch.samples
+    let operations =
+      run.stages[0].operationsPerSample(recompute: run.settings.recompute)
+      * run.settings.batch.samples
     return Report(
       parameters: run.blueprint.count, ranks: communicator.size, stage: run.settings.stage, lanes: run.lanes,
       threads: run.settings.threads, kernels: KernelLevel.description, medianSeconds: median,

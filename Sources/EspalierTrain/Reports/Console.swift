@@ -69,13 +69,21 @@ public final class Console: @unchecked Sendable {
     public let loss: Double
     public let tokensPerSecond: Double
     public let secondsPerStep: Double
+    /// Growths done, and all of them.
+    public let growths: Int
+    public let growthCount: Int
 
-    public init(step: Int, stepCount: Int, loss: Double, tokensPerSecond: Double, secondsPerStep: Double) {
+    public init(
+      step: Int, stepCount: Int, loss: Double, tokensPerSecond: Double, secondsPerStep: Double, growths: Int = 0,
+      growthCount: Int = 0
+    ) {
       self.step = step
       self.stepCount = stepCount
       self.loss = loss
       self.tokensPerSecond = tokensPerSecond
       self.secondsPerStep = secondsPerStep
+      self.growths = growths
+      self.growthCount = growthCount
     }
   }
 
@@ -124,14 +132,15 @@ public final class Console: @unchecked Sendable {
 
 /// How progress reads.
 package enum ProgressText {
-  /// "step  120/400  loss 2.3141  81.2k tokens/s  0:42 left", in columns that hold still.
+  /// "step  120/400  loss 2.3141  81.2k tokens/s  0:42 left", in columns that hold still; with "grown 1/2" where the run grows.
   package static func line(_ progress: Console.Progress, secondsLeft: Double) -> String {
     let count = String(progress.stepCount)
     let step = String(progress.step)
     let padding = String(repeating: " ", count: max(0, count.count - step.count))
     let loss = progress.loss.isFinite ? decimals(progress.loss, 4) : "\(progress.loss)"
     let left = progress.step < progress.stepCount ? duration(secondsLeft) + " left" : "done"
-    return "step \(padding)\(step)/\(count)  loss \(loss)  \(short(progress.tokensPerSecond)) tokens/s  \(left)"
+    let grown = progress.growthCount > 0 ? "  grown \(progress.growths)/\(progress.growthCount)" : ""
+    return "step \(padding)\(step)/\(count)  loss \(loss)  \(short(progress.tokensPerSecond)) tokens/s\(grown)  \(left)"
   }
 
   /// Three digits and a letter: 812, 8.12k, 81.2k, 1.25M.

@@ -1,7 +1,7 @@
 /// One line of metrics.jsonl.
 public struct JournalEntry: Sendable, Equatable {
   public enum Kind: String, Sendable, CaseIterable {
-    case start, step, evaluation, save, skipped, resume, finish, warning, digest
+    case start, step, evaluation, save, skipped, resume, finish, warning, digest, border, growth
   }
 
   public let kind: Kind
@@ -54,14 +54,16 @@ extension JournalEntry {
   ///   - gradientNorm: the global norm before clipping.
   ///   - tokens: targets that counted in this step, over all ranks.
   ///   - communication: rank 0's collectives since the line before; nil for a single rank.
+  ///   - progress: after the step.
   public static func step(
     _ step: Int, loss: Double, rate: Double, gradientNorm: Double, tokens: Int, seconds: Double,
-    communication: CommunicationTime? = nil
+    communication: CommunicationTime? = nil, progress: RunProgress? = nil
   ) -> JournalEntry {
     var fields: [String: SettingValue] = [
       "loss": number(loss), "rate": number(rate), "gradientNorm": number(gradientNorm), "tokens": .integer(tokens),
       "secondsPerStep": number(seconds), "tokensPerSecond": number(seconds > 0 ? Double(tokens) / seconds : 0),
     ]
+    if let progress { fields.merge(progress.fields) { $1 } }
     if let communication {
       fields["secondsCommunicating"] = number(communication.busy)
       fields["secondsWaited"] = number(communication.waited)
@@ -73,13 +75,42 @@ extension JournalEntry {
   /// The validation set was measured.
   /// - Parameter bitsPerByte: nil where targets are no bytes.
   public static func evaluation(
-    step: Int, loss: Double, accuracy: Double, bitsPerByte: Double?, targets: Int, seconds: Double
+    step: Int, loss: Double, accuracy: Double, bitsPerByte: Double?, targets: Int, seconds: Double,
+    progress: RunProgress? = nil
   ) -> JournalEntry {
     var fields: [String: SettingValue] = [
       "loss": number(loss), "accuracy": number(accuracy), "targets": .integer(targets), "seconds": number(seconds),
     ]
+    if let progress { fields.merge(progress.fields) { $1 } }
     if let bitsPerByte { fields["bitsPerByte"] = number(bitsPerByte) }
     return JournalEntry(.evaluation, step: step, fields: fields)
+  }
+
+  /// One phase is over and another begins.
+  /// - Parameters:
+  ///   - from: places in the schedule.
+  ///   - name: of the phase that begins.
+  public static func border(step: Int, from: Int, to: Int, name: String) -> JournalEntry {
+    JournalEntry(
+      .border, step: step, fields: ["from": .integer(from), "to": .integer(to), "name": .text(name)])
+  }
+
+  /// The model was grown.
+  /// - Parameters:
+  ///   - name: of the operator.
+  ///   - parameters: before and after.
+  ///   - loss: on one held batch, before and after; nil where there is none.
+  ///   - progress: after the growth; its phase is the growth.
+  public static func growth(
+    step: Int, name: String, to change: ModelChange, parameters: (before: Int, after: Int),
+    loss: (before: Double, after: Double)?, seconds: Double, progress: RunProgress
+  ) -> JournalEntry {
+    var fields: [String: SettingValue] = [
+      "operator": .text(name), "to": .mapping(change.options), "parametersBefore": .integer(parameters.before),
+      "parametersAfter": .integer(parameters.after), "seconds": number(seconds),
+    ]
+    if let loss { (fields["lossBefore"], fields["lossAfter"]) = (number(loss.before), number(loss.after)) }
+    return JournalEntry(.growth, step: step, fields: fields.merging(progress.fields) { $1 })
   }
 
   /// A checkpoint was written.

@@ -175,55 +175,63 @@ public struct NonFiniteSettings: CheckedSettings {
 /// One part of a schedule, coded as a mapping of one key: `train: { steps: 400 }`.
 public enum Phase: FixedChoice {
   case train(TrainPhase)
+  case grow(GrowPhase)
 
   package static let noun = "phase"
-  package static let table: [String: any Settings.Type] = ["train": TrainPhase.self]
+  package static let table: [String: any Settings.Type] = ["train": TrainPhase.self, "grow": GrowPhase.self]
 
   package var name: String {
     switch self {
-    case .train(_): "train"
+    case .train: "train"
+    case .grow: "grow"
     }
   }
 
   package var settings: any Settings {
     switch self {
     case .train(let phase): phase
+    case .grow(let phase): phase
     }
   }
-
-  private enum CodingKeys: String, CodingKey { case train }
 
   public init(from decoder: any Decoder) throws {
-    self = .train(try decoder.container(keyedBy: CodingKeys.self).decode(TrainPhase.self, forKey: .train))
+    let (name, options) = try Self.one(from: decoder)
+    self = name == "grow" ? .grow(try options.decode()) : .train(try options.decode())
   }
 
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    switch self {
-    case .train(let phase): try container.encode(phase, forKey: .train)
-    }
-  }
+  public func encode(to encoder: any Encoder) throws { try encodeOne(to: encoder) }
 }
 
 /// A stretch of ordinary training.
 public struct TrainPhase: CheckedSettings {
   public var steps = 0
   public var epochs = 0
+  public var until = Until.end(NoOptions())
   public var rate = RateSettings()
 
   public init() {}
 
-  public init(steps: Int = 0, epochs: Int = 0, rate: RateSettings = RateSettings()) {
+  public init(
+    steps: Int = 0, epochs: Int = 0, until: Until = .end(NoOptions()), rate: RateSettings = RateSettings()
+  ) {
     self.steps = steps
     self.epochs = epochs
+    self.until = until
     self.rate = rate
   }
+
+  /// Whether it says how long it is; one that does not goes on with a phase that an `until` has ended.
+  package var statesLength: Bool { steps > 0 || epochs > 0 }
 
   public static let fields = [
     SettingField("steps", unit: "steps, 0 = by epochs", "The length of the phase in steps."),
     SettingField(
       "epochs", unit: "epochs, 0 = by steps",
-      "The length of the phase in passes over the training set; one pass where steps are 0 as well."),
+      "The length of the phase in passes over the training set. Where steps are 0 as well: one pass, or after a phase "
+        + "with until what that one left."),
+    SettingField(
+      "until", unit: "end | fraction | step | tokens | marginalReturn",
+      "What ends the phase before its steps are done; the next train phase goes on with the rest, at the same rate."),
     SettingField("rate", "How the learning rate moves in the phase."),
   ]
 

@@ -5,6 +5,7 @@ public import EspalierNN
 public struct RunSettings: CheckedSettings {
   public var version = 1
   public var model = Choice("decoder")
+  public var constants = ModelConstants()
   public var optimizer = Choice("adamw")
   public var groups: [OptimizerGroup] = []
   public var freeze: [String] = []
@@ -31,6 +32,9 @@ public struct RunSettings: CheckedSettings {
   public static let fields = [
     SettingField("version", "The version of the recipe's language."),
     SettingField("model", unit: "one of the models", "The model, with its options."),
+    SettingField(
+      "constants", unit: "numbers by name",
+      "Numbers of the model that growth has changed, for going on from a grown checkpoint; `espalier grow` says them."),
     SettingField(
       "optimizer", unit: "one of the optimizers",
       "The optimizer, with its options; its rate is the peak that a phase's shape scales."),
@@ -86,8 +90,10 @@ public struct RunSettings: CheckedSettings {
   }
 
   public func problems() -> [SettingProblem] {
-    schedule.isEmpty
-      ? [SettingProblem("schedule", "schedule has no phases", remedy: "add one, as - train: { steps: 100 }")] : []
+    guard !schedule.isEmpty else {
+      return [SettingProblem("schedule", "schedule has no phases", remedy: "add one, as - train: { steps: 100 }")]
+    }
+    return Schedule.problems(schedule)
   }
 }
 

@@ -50,6 +50,29 @@ package struct SettingNode {
     }
   }
 
+  /// One word, and not nothing.
+  package var isScalar: Bool {
+    switch content {
+    case .scalar: !isEmpty
+    case .value(.list), .value(.mapping), .value(.null): false
+    case .value: true
+    default: false
+    }
+  }
+
+  /// The one name that stands at a key: `key: name` or `key: { name: … }`.
+  package func chosen(_ key: String) -> String? {
+    guard case .mapping(let entries) = content, let node = entries.first(where: { $0.key == key })?.node else {
+      return nil
+    }
+    return switch node.content {
+    case .scalar(let name, _): name
+    case .value(.text(let name)): name
+    case .mapping(let names): names.first?.key
+    default: nil
+    }
+  }
+
   /// What was written, for "got …".
   package var got: String {
     switch content {

@@ -51,11 +51,12 @@ public struct SettingsFile: Sendable {
     _ type: S.Type = S.self, overrides: [String] = [], choices: ChoiceTables = [:], note: (String) -> Void = { _ in }
   ) throws -> S {
     var tree = try SettingsReader.read(text, place: name) ?? SettingNode(.mapping([]), origin: .code)
-    let merge = SettingsMerge(file: name, tables: choices)
+    var merge = SettingsMerge(file: name, tables: choices)
     // First of all: in a newer version's file everything else would look like a mistake.
     try checkVersion(tree, merge)
     let defaults = try SettingValue(encoding: S())
     for override in overrides { tree = try SettingOverride(override).apply(to: tree, defaults: defaults) }
+    merge.model = tree.chosen("model") ?? (S() as? RunSettings)?.model.name ?? ""
     let settings = try merge.merge(tree, over: S(), at: SettingPath()).decode(as: S.self)
     merge.notes.lines.forEach(note)
     return settings

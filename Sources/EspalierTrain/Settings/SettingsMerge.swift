@@ -10,6 +10,8 @@ package struct SettingsMerge {
   /// The newest version of the recipe's language that is read.
   var newestVersion = SettingsFile.newestVersion
   let notes = SettingsNotes()
+  /// The model that the file names, whose options a growth may change.
+  var model = ""
 
   /// - Returns: the whole of the settings, in the form that they encode to.
   /// - Throws: `SettingsError`.
@@ -39,6 +41,12 @@ package struct SettingsMerge {
     // Choices that the file leaves to the default have options to be filled in as well.
     for (key, value) in values where origins[key] == nil {
       if let choice = value as? Choice {
+        let names = (tables[key]?.keys.sorted() ?? []).joined(separator: ", ")
+        guard !choice.name.isEmpty else {
+          throw SettingsError(
+            .conflict, subject: path.appending(key).text, place: place(node.origin),
+            reason: "\(path.appending(key).text) is missing", remedy: names.isEmpty ? "" : "name one of \(names)")
+        }
         let node = SettingNode(try SettingValue(encoding: choice), origin: .code)
         defaults[key] = try read(node, key: key, as: Choice.self, over: choice, limit: nil, at: path.appending(key))
       }
@@ -106,6 +114,8 @@ extension SettingsMerge {
     if let type = type as? any Settings.Type {
       return try merge(node, over: base as? any Settings ?? type.init(), at: path)
     }
+    if type is ModelChange.Type { return try modelChange(node, at: path) }
+    if type is ModelConstants.Type { return try ScalarReader(merge: self, path: path, limit: nil).anything(node) }
     if type is Choice.Type { return try choice(node, table: tables[key], noun: key, at: path) }
     if let type = type as? any FixedChoice.Type {
       return try choice(node, table: type.table, noun: type.noun, at: path)
@@ -152,12 +162,27 @@ extension SettingsMerge {
         remedy: "name exactly one, as { \(names.first ?? "name"): { … } }")
     }
     let options =
-      if let type = table?[entry.key] {
+      if let type = table?[entry.key] as? any ScalarSettings.Type, entry.node.isScalar {
+        try merge(
+          SettingNode(
+            .mapping([(key: type.scalarKey, origin: entry.origin, node: entry.node)]), origin: entry.node.origin),
+          over: type.init(), at: path.appending(entry.key))
+      } else if let type = table?[entry.key] {
         try merge(entry.node, over: type.init(), at: path.appending(entry.key))
       } else {
         try ScalarReader(merge: self, path: path, limit: nil).anything(entry.node)
       }
     return .mapping([entry.key: options])
+  }
+
+  /// The options that are written, checked and read as those of the recipe's model.
+  private func modelChange(_ node: SettingNode, at path: SettingPath) throws -> SettingValue {
+    guard let type = tables["model"]?[model] else {
+      return try ScalarReader(merge: self, path: path, limit: nil).anything(node)
+    }
+    guard case .mapping(let whole) = try merge(node, over: type.init(), at: path) else { return .mapping([:]) }
+    let written = Set(try entries(of: node, at: path).map(\.key))
+    return .mapping(whole.filter { written.contains($0.key) })
   }
 
   func place(_ origin: SettingNode.Origin) -> String {

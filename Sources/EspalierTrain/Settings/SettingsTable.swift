@@ -33,13 +33,21 @@ public struct SettingsTable: Sendable, Equatable {
       let key = prefix + field.key
       let nested = values[field.key] as? any Settings
       let phases = values[field.key] as? [any FixedChoice] ?? []
-      let standard = nested == nil && phases.isEmpty ? encoded[field.key]?.recipeText ?? "" : ""
+      let standard =
+        nested == nil && phases.isEmpty
+        ? Self.standard(values[field.key]) ?? encoded[field.key]?.recipeText ?? "" : ""
       rows.append(Row(key: key, standard: standard, unit: field.unit, meaning: field.meaning))
       if let nested { try add(nested, under: key + ".", to: &rows) }
       for (index, phase) in phases.enumerated() {
         try add(phase.settings, under: "\(key).\(index).\(phase.name).", to: &rows)
       }
     }
+  }
+
+  /// A choice by its name alone where its options have their own rows or it has none.
+  private static func standard(_ value: Any?) -> String? {
+    if let choice = value as? any FixedChoice { return choice.name }
+    return (value as? Choice)?.name.isEmpty == true ? "" : nil
   }
 
   /// Columns for a terminal: key, default, unit, and the meaning below.
