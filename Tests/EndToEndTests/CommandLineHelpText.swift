@@ -27,10 +27,11 @@ enum CommandLineHelpText {
       plan                    Tells what a run will need: memory, traffic, work,
                               size of a checkpoint.
       data                    Shows data: counts, bytes, first samples.
-      list                    Lists the models, optimizers and data sets that a
-                              recipe may name.
-      describe                Explains a model, an optimizer, a data set or a part
-                              of a recipe: options, defaults, units, paper.
+      list                    Lists the models, optimizers, growth operators and
+                              data sets that a recipe may name.
+      describe                Explains a model, an optimizer, a growth operator, a
+                              data set or a part of a recipe: options, defaults,
+                              units, paper.
 
     RUN SUBCOMMANDS:
       runs                    Lists the runs below a folder: state, step, loss,
@@ -39,6 +40,8 @@ enum CommandLineHelpText {
                               ended.
       compare                 Tells where two runs part: settings, losses, digests,
                               checkpoints.
+      report                  Draws loss against work, tokens and wall time, of one
+                              run or several.
 
     CHECKPOINT SUBCOMMANDS:
       inspect                 Shows what a checkpoint holds: step, sizes, tensors,
@@ -50,6 +53,8 @@ enum CommandLineHelpText {
       log                     Tells how a checkpoint came to be: phases, resumes,
                               reshards; oldest first.
       reshard                 Cuts a checkpoint for another number of ranks.
+      grow                    Grows the model of a checkpoint, with its optimizer,
+                              into a new checkpoint.
       repair                  Rebuilds one lost or damaged shard of a checkpoint
                               from its parity.
       recover                 Rebuilds a lost or damaged manifest of a checkpoint
@@ -216,21 +221,22 @@ enum CommandLineHelpText {
       -h, --help              Show help information.
 
     $ espalier list --help
-    OVERVIEW: Lists the models, optimizers and data sets that a recipe may name.
+    OVERVIEW: Lists the models, optimizers, growth operators and data sets that a
+    recipe may name.
 
     USAGE: espalier list [<kind>] [--json]
 
     ARGUMENTS:
-      <kind>                  Only these: models, optimizers or data. (values:
-                              models, optimizers, data)
+      <kind>                  Only these: models, optimizers, growth or data.
+                              (values: models, optimizers, growth, data)
 
     OPTIONS:
       --json                  Print JSON.
       -h, --help              Show help information.
 
     $ espalier describe --help
-    OVERVIEW: Explains a model, an optimizer, a data set or a part of a recipe:
-    options, defaults, units, paper.
+    OVERVIEW: Explains a model, an optimizer, a growth operator, a data set or a
+    part of a recipe: options, defaults, units, paper.
 
     Without a name it explains the whole recipe; 'cluster' explains cluster files.
 
@@ -319,6 +325,37 @@ enum CommandLineHelpText {
                               one).
       --workers <n>           Threads, each with a shard at a time (default: a core
                               each).
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier grow --help
+    OVERVIEW: Grows the model of a checkpoint, with its optimizer, into a new
+    checkpoint.
+
+    The same growth as a phase of a schedule, to the same bits, without a run:
+    --operator and --to say what `operator` and `to` say in a recipe. TO is the
+    folder of the new checkpoint, or a run directory; nothing is overwritten.
+    Memory is one weight of the old model, whatever the size. Under launch/mpirun
+    -n N the ranks share the work. Prints the lines for a recipe that goes on from
+    there.
+
+    USAGE: espalier grow <checkpoint> <to> --operator <name> [--to <key=value> ...] [--state <state>] [--ranks <n>] [--stage <s>] [--json]
+
+    ARGUMENTS:
+      <checkpoint>            The folder of a checkpoint, or a run directory, which
+                              stands for its newest valid checkpoint.
+      <to>                    The new checkpoint, or a run directory for it.
+
+    OPTIONS:
+      --operator <name>       How: a growth operator, or one with options, as
+                              'stack: { remainder: top }'.
+      --to <key=value>        An option of the model with its new value; may be
+                              repeated.
+      --state <state>         What becomes of the optimizer's slots: asymmetric,
+                              transport or dropAll. (default: asymmetric)
+      --ranks <n>             Shards of the new checkpoint (default: as many).
+      --stage <s>             ZeRO stage that it names (default: that of the old
+                              one).
       --json                  Print JSON.
       -h, --help              Show help information.
 
@@ -465,6 +502,8 @@ enum CommandLineHelpText {
                               computing that takes as long.
       checkpoint              Times what a save and a load do, and how small
                               checkpoints become.
+      growth                  Times a growth in the middle of training, beside
+                              steps before and after, and its memory.
 
       See 'espalier help bench <subcommand>' for detailed help.
     $ espalier bench step --help
@@ -559,6 +598,28 @@ enum CommandLineHelpText {
       --json                  Print JSON.
       -h, --help              Show help information.
 
+    $ espalier bench growth --help
+    OVERVIEW: Times a growth in the middle of training, beside steps before and
+    after, and its memory.
+
+    Without --recipe a decoder of 13 million parameters (width 384, 6 layers) grows
+    to one of 50 million (width 768) by copies. Under launch/mpirun -n N it takes
+    its place among the job's ranks, and the resident set is that of one rank.
+
+    USAGE: espalier bench growth [--recipe <file>] [--set <key.path=value> ...] [--ranks <n>] [--cluster <file>] [--steps <steps>] [--json]
+
+    OPTIONS:
+      --recipe <file>         A recipe with a growth instead.
+      --set <key.path=value>  Changes a setting, as stage=3 or
+                              schedule.0.train.steps=20; may be repeated.
+      --ranks <n>             Ranks, as threads of this process (default: the
+                              cluster file's, else 1). Under mpirun or srun the job
+                              has them already.
+      --cluster <file>        A cluster file: ranks, deadlines, threads.
+      --steps <steps>         Counted steps before and after. (default: 3)
+      --json                  Print JSON.
+      -h, --help              Show help information.
+
     $ espalier compare --help
     OVERVIEW: Tells where two runs part: settings, losses, digests, checkpoints.
 
@@ -576,6 +637,23 @@ enum CommandLineHelpText {
 
     OPTIONS:
       --json                  Print JSON.
+      -h, --help              Show help information.
+
+    $ espalier report --help
+    OVERVIEW: Draws loss against work, tokens and wall time, of one run or several.
+
+    Writes one HTML file with the pictures in it: report.html in the run directory,
+    or in the current folder for several runs, which are drawn over each other.
+    Growths are marked with their jump, and a table says what every phase took.
+    Every run writes its own report when it ends.
+
+    USAGE: espalier report <run> ... [--output <file>]
+
+    ARGUMENTS:
+      <run>                   Run directories.
+
+    OPTIONS:
+      -o, --output <file>     The file to write.
       -h, --help              Show help information.
 
     $ espalier runs --help

@@ -27,7 +27,9 @@ private struct Cursed: Model {
     try MLP.validated(configuration, for: data)
   }
 
-  static func operationsPerSample(_ configuration: MLP.Configuration, _ blueprint: Blueprint) -> Int { 0 }
+  static func operationsPerSample(_ configuration: MLP.Configuration, _ blueprint: Blueprint) -> ProductOperations {
+    ProductOperations()
+  }
 }
 
 @Suite struct NonFiniteStepTests {

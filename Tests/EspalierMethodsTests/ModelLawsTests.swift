@@ -53,6 +53,20 @@ import Testing
   @Test("a step of no samples changes nothing", arguments: all)
   func emptyBatch(_ laws: ModelLaws) throws { try laws.emptyBatchChangesNothing() }
 
+  @Test("the products of a step are as many as the model tells, computed again or not", arguments: all)
+  func products(_ laws: ModelLaws) throws {
+    let type = try #require(Catalogue.standard.models.first { laws.model.contains(" \($0.name):") })
+    // Longer than a block of an attention's queries, and no whole number of them.
+    let longer = type == Decoder.self ? ["model.decoder.context=75"] : []
+    let frozen =
+      type == Decoder.self
+      ? ["freeze=[embed*, blocks.0*, blocks.1.norm*, blocks.1.attention.q*]"] : ["freeze=[layers.0*]"]
+    for set in [[], longer, frozen, ["model.\(type.name).depth=0"]] {
+      try laws.productsAreCounted(set)
+      try laws.productsAreCounted(set + ["recompute=true"])
+    }
+  }
+
   @Test("dropout is at work: another seed of the run, another loss")
   func dropoutActs() throws {
     let laws = Self.all[1]

@@ -37,7 +37,7 @@ import Testing
   func decoderErrors() {
     #expect(
       decoder { $0.heads = 3 } == "model option 'heads': a width of 256 does not divide into 3 heads; "
-        + "choose heads among the divisors of the width, such as 1, 2, 4, 8, 16, 32, 64, 128")
+        + "choose heads among the divisors of the width, such as 1, 2, 4, 8, 16, 32, 64, 128, or write headWidth")
     #expect(
       decoder { ($0.width, $0.heads) = (12, 4) } == "model option 'heads': rotary positions turn pairs and a head of 3 "
         + "features is odd; choose an even width per head, or 'positions: learned'")

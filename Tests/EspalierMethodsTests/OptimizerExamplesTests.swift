@@ -17,8 +17,16 @@ import Testing
       let grads: [Values]
       let steps: [Step]
     }
+    struct Birth: Decodable {
+      struct Steps: Decodable { let steps: [Step] }
+      let initial, m, v: Values
+      let grads: [Values]
+      let hyper: Hyper
+      let own_counter, shared_counter: Steps
+    }
     let tolerance: [String: Double]
     let cases: [Case]
+    let growth_birth_step: Birth
   }
 
   @Test("AdamW makes the steps of the golden file")
@@ -46,6 +54,65 @@ import Testing
             difference("\(name) of step \(index + 1)", parameter.slots[name] ?? [], values.data, tolerance) == nil)
         }
       }
+    }
+  }
+
+  @Test(
+    "new entries of a grown weight are updated from their birth on, cut anywhere; without births the golden file's excess shows"
+  )
+  func births() throws {
+    let url = try #require(Bundle.module.url(forResource: "Goldens/adamw", withExtension: "json"))
+    let file = try JSONDecoder().decode(Golden.self, from: Data(contentsOf: url))
+    let golden = file.growth_birth_step, limit = try #require(file.tolerance["float32"])
+    let tolerance = Tolerance(absolute: limit, relative: limit)
+    var options = AdamW.Options()
+    (options.rate, options.decay) = (golden.hyper.lr, golden.hyper.wd)
+    (options.beta1, options.beta2, options.epsilon) = (golden.hyper.b1, golden.hyper.b2, golden.hyper.eps)
+    let optimizer = try AdamW(options)
+    // Two rows of three old columns and a new one, born after 10000 updates.
+    let born = BirthRanges.none(columns: 3).grown(rows: [0, 1], columns: [0, 1, 2, nil], birth: 10_000, growth: 1)
+    for (births, cuts, expected) in [
+      (born, nil, golden.own_counter), (born, [0, 1, 2, 5, 8], golden.own_counter),
+      (BirthRanges.none(columns: 4), nil, golden.shared_counter),
+    ] {
+      var parameter = LooseParameter(golden.initial.data.map { Float($0) }, gradient: [], slots: optimizer.slots)
+      parameter.slots["adamw.m"] = golden.m.data.map { Float($0) }
+      parameter.slots["adamw.v"] = golden.v.data.map { Float($0) }
+      for (index, gradient) in golden.grads.enumerated() {
+        parameter.gradient = gradient.data.map { Float($0) }
+        parameter.update(
+          optimizer, at: UpdateMoment(count: 10_001 + index, rate: optimizer.rate, gradientScale: 1), cuts: cuts,
+          births: UpdateBirths(ranges: [parameter.spec.name: births]))
+        let step = expected.steps[index]
+        for (name, values) in [("value", step.param), ("adamw.m", step.m), ("adamw.v", step.v)] {
+          #expect(
+            difference("\(name) of step \(index + 1)", parameter.slots[name] ?? [], values.data, tolerance) == nil)
+        }
+      }
+    }
+  }
+
+  @Test("two rates in one weight are those of two weights, three steps long")
+  func rates() throws {
+    let optimizer = try AdamW(AdamW.Options())
+    let values: [Float] = [0.5, -1, 0.25, 2, -0.125, 3]
+    var whole = LooseParameter(values, gradient: [], slots: optimizer.slots)
+    var old = LooseParameter([0.5, -1, 2, -0.125], gradient: [], slots: optimizer.slots)
+    var new = LooseParameter([0.25, 3], gradient: [], slots: optimizer.slots)
+    let births = BirthRanges.none(columns: 2).grown(rows: [0, 1], columns: [0, 1, nil], birth: 40, growth: 3)
+    for step in 1...3 {
+      let gradient = values.indices.map { Float(step) * 0.1 - Float($0) * 0.07 }
+      whole.gradient = gradient
+      (old.gradient, new.gradient) = ([0, 1, 3, 4].map { gradient[$0] }, [2, 5].map { gradient[$0] })
+      whole.update(
+        optimizer, at: UpdateMoment(count: 40 + step, rate: 0.01, gradientScale: 1),
+        births: UpdateBirths(ranges: [whole.spec.name: births], rates: [3: 0.013]))
+      old.update(optimizer, at: UpdateMoment(count: 40 + step, rate: 0.01, gradientScale: 1))
+      new.update(optimizer, at: UpdateMoment(count: step, rate: 0.013, gradientScale: 1))
+    }
+    for name in ["value", "adamw.m", "adamw.v"] {
+      let (a, b) = (old.slots[name] ?? [], new.slots[name] ?? [])
+      #expect(whole.slots[name] == [a[0], a[1], b[0], a[2], a[3], b[1]])
     }
   }
 

@@ -93,6 +93,25 @@ private final class Screen: @unchecked Sendable {  // Used by one thread at a ti
     Console.Progress(step: step, stepCount: count, loss: 2.31416, tokensPerSecond: 81_234, secondsPerStep: 0.5)
   }
 
+  @Test("the progress of a run that grows tells how often it has grown")
+  func grown() {
+    let screen = Screen()
+    let console = screen.console(terminal: false)
+    for (step, growths) in [(1, 0), (400, 1)] {
+      console.progress(
+        Console.Progress(
+          step: step, stepCount: 400, loss: 2.31416, tokensPerSecond: 81_234, secondsPerStep: 0.5, growths: growths,
+          growthCount: 1))
+      screen.time += 20
+    }
+    #expect(
+      screen.text == """
+        step   1/400  loss 2.3142  81.2k tokens/s  grown 0/1  3:20 left
+        step 400/400  loss 2.3142  81.2k tokens/s  grown 1/1  done
+
+        """)
+  }
+
   @Test("without a terminal lines are plain and come at intervals, the last one always")
   func plain() {
     let screen = Screen()

@@ -55,6 +55,8 @@ import Testing
       case .step(let step): result.append("\(step.number)")
       case .evaluate: result.append("evaluate")
       case .save: result.append("save")
+      case .border(let border): result.append("border \(border.to)")
+      case .grow(let growth): result.append("grow \(growth.phase)")
       case .finish: return result + ["finish"]
       }
     }

@@ -67,9 +67,11 @@ let allSettings: [any Settings.Type] = [
   func table() throws {
     let rows = try SettingsTable(of: TrainPhase.self).rows
     #expect(
-      rows.map(\.key) == ["steps", "epochs", "rate", "rate.shape", "rate.warmup", "rate.floor", "rate.decayFraction"])
-    #expect(rows.map(\.standard) == ["0", "0", "", "cosine", "20", "0.1", "0.2"])
-    #expect(rows[4].unit == "steps")
+      rows.map(\.key) == [
+        "steps", "epochs", "until", "rate", "rate.shape", "rate.warmup", "rate.floor", "rate.decayFraction",
+      ])
+    #expect(rows.map(\.standard) == ["0", "0", "end", "", "cosine", "20", "0.1", "0.2"])
+    #expect(rows[5].unit == "steps")
     let run = try SettingsTable(of: RunSettings.self).rows
     #expect(run.first { $0.key == "schedule" }?.standard == "")
     #expect(run.first { $0.key == "schedule.0.train.rate.warmup" }?.standard == "20")

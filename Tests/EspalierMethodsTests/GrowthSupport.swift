@@ -1,0 +1,117 @@
+import EspalierMethods
+import EspalierNN
+import EspalierState
+import EspalierTesting
+import EspalierTrain
+
+/// Small models, and growths of them by every operator.
+struct GrowthCase: Sendable, CustomStringConvertible {
+  let model: String
+  /// "operator: …, to: …".
+  let growth: String
+  let isExact: Bool
+  /// What growth changes is not the logits alone.
+  var hasNewClasses = false
+
+  var description: String { "\(growth) of \(model.prefix(60))…" }
+
+  /// Pre-norm RMS, rotary, SwiGLU, grouped queries, untied.
+  static let llama =
+    "{ decoder: { width: 16, depth: 2, heads: 4, keyValueHeads: 2, headWidth: 4, hidden: 20, context: 8 } }"
+  static let tiedLlama =
+    "{ decoder: { width: 16, depth: 2, heads: 4, keyValueHeads: 2, headWidth: 4, hidden: 20, context: 8, tied: true } }"
+  static let gpt =
+    "{ decoder: { width: 16, depth: 2, heads: 2, headWidth: 8, hidden: 24, context: 8, normalization: layer, "
+    + "positions: learned, activation: gelu, tied: true, bias: true } }"
+  static let untiedGPT =
+    "{ decoder: { width: 16, depth: 2, heads: 2, headWidth: 8, hidden: 24, context: 8, normalization: layer, "
+    + "positions: learned, activation: gelu, bias: true } }"
+  static let shallow = "{ decoder: { width: 16, depth: 1, heads: 2, headWidth: 8, hidden: 24, context: 8 } }"
+  static let mlp = "{ mlp: { width: 24, depth: 2 } }"
+
+  static let all =
+    // Inner widths, heads, groups, the stream.
+    [llama, tiedLlama].flatMap { model in
+      [
+        GrowthCase(model: model, growth: "operator: duplicate, to: { hidden: 33 }", isExact: true),
+        GrowthCase(
+          model: model, growth: "operator: { duplicate: { units: [3, 0, 19] } }, to: { hidden: 26 }", isExact: true),
+        GrowthCase(model: model, growth: "operator: duplicate, to: { heads: 6 }", isExact: true),
+        GrowthCase(model: model, growth: "operator: duplicate, to: { heads: 8, keyValueHeads: 4 }", isExact: true),
+        GrowthCase(model: model, growth: "operator: duplicate, to: { keyValueHeads: 4 }", isExact: true),
+        GrowthCase(
+          model: model, growth: "operator: duplicate, to: { width: 32, heads: 8, keyValueHeads: 4, hidden: 40 }",
+          isExact: true),
+        GrowthCase(model: model, growth: "operator: duplicate, to: { width: 48 }", isExact: true),
+        GrowthCase(
+          model: model, growth: "operator: { duplicate: { allowLossy: true } }, to: { width: 24 }", isExact: false),
+        GrowthCase(
+          model: model, growth: "operator: zeroPad, to: { width: 22, heads: 6, hidden: 30 }", isExact: true),
+        GrowthCase(model: model, growth: "operator: rmsPreserving, to: { width: 24, hidden: 30 }", isExact: false),
+        GrowthCase(model: model, growth: "operator: rmsPreserving, to: { width: 32, hidden: 40 }", isExact: true),
+        GrowthCase(
+          model: model, growth: "operator: { rmsPreserving: { source: random } }, to: { hidden: 40 }", isExact: false),
+        GrowthCase(
+          model: model, growth: "operator: shrinkPerturb, to: { width: 24, hidden: 30, depth: 3 }", isExact: false),
+        GrowthCase(model: model, growth: "operator: stack, to: { depth: 4 }", isExact: false),
+        GrowthCase(
+          model: model, growth: "operator: { stack: { remainder: top } }, to: { depth: 3 }", isExact: false),
+        GrowthCase(model: model, growth: "operator: interleave, to: { depth: 5 }", isExact: false),
+        GrowthCase(model: model, growth: "operator: identity, to: { depth: 5 }", isExact: true),
+        GrowthCase(model: model, growth: "operator: randomLayers, to: { depth: 3 }", isExact: false),
+        GrowthCase(
+          model: model, growth: "operator: widthAndDepth, to: { width: 32, hidden: 40, depth: 4 }", isExact: true),
+        GrowthCase(
+          model: model,
+          growth: "operator: { widthAndDepth: { width: zeroPad, depth: interleave } }, to: { width: 20, depth: 4 }",
+          isExact: false),
+      ]
+    }
+    + [gpt, untiedGPT].flatMap { model in
+      [
+        GrowthCase(model: model, growth: "operator: duplicate, to: { width: 32, heads: 4, hidden: 48 }", isExact: true),
+        GrowthCase(model: model, growth: "operator: meanPad, to: { width: 22, heads: 3, hidden: 31 }", isExact: true),
+        GrowthCase(
+          model: model, growth: "operator: { zeroPad: { allowLossy: true } }, to: { width: 22 }", isExact: false),
+        GrowthCase(model: model, growth: "operator: identity, to: { depth: 3 }", isExact: true),
+        GrowthCase(model: model, growth: "operator: stack, to: { depth: 4 }", isExact: false),
+      ]
+    } + [
+      GrowthCase(
+        model: untiedGPT, growth: "operator: { duplicate: { share: 0.7 } }, to: { width: 32, hidden: 40 }",
+        isExact: true),
+      GrowthCase(
+        model: gpt, growth: "operator: { duplicate: { tiedHead: gain } }, to: { width: 32 }", isExact: true),
+      GrowthCase(
+        model: llama, growth: "operator: duplicate, to: { vocabulary: 19 }", isExact: false, hasNewClasses: true),
+      GrowthCase(
+        model: tiedLlama, growth: "operator: duplicate, to: { vocabulary: 19 }", isExact: false, hasNewClasses: true),
+      GrowthCase(model: shallow, growth: "operator: shallowStart, to: { depth: 4 }", isExact: false),
+      GrowthCase(model: mlp, growth: "operator: duplicate, to: { width: 36 }", isExact: true),
+      GrowthCase(model: mlp, growth: "operator: zeroPad, to: { width: 36 }", isExact: true),
+    ]
+
+  /// - Parameter phase: more of the grow phase.
+  func run(_ phase: String = "", set overrides: [String] = [], optimizer: String = "{ adamw: { rate: 3e-3 } }") throws
+    -> ResolvedRun
+  {
+    let data =
+      model == Self.mlp
+      ? "{ kind: classes, samples: 96, classes: 5, features: 20, validation: 16 }"
+      : "{ kind: shift, samples: 96, vocabulary: 11, validation: 16 }"
+    let recipe = """
+      model:     \(model)
+      optimizer: \(optimizer)
+      data:      { synthetic: \(data) }
+      batch:     { samples: 16, lanes: 8 }
+      schedule:
+        - train: { steps: 20, until: { fraction: 0.5 } }
+        - grow: { \(growth)\(phase) }
+        - train: {}
+      evaluate:  { every: 0, batch: 8, batches: 2 }
+      save:      { every: 0 }
+      seed:      3
+      """
+    return try OneStep.open(recipe, set: overrides)
+  }
+}
