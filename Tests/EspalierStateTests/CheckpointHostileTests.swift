@@ -151,7 +151,7 @@ import Testing
       ([(5, 0)], .checksumMismatch), ([(6, 8)], .invalidChunk), ([(7, 1)], .invalidChunk), ([(8, 12)], .indexDisagrees),
       ([(16, 1)], .chunkMisplaced), ([(20, 1)], .chunkMisplaced), ([(24, 1)], .chunkMisplaced),
       ([(32, 0)], .indexDisagrees), ([(64, 0)], .invalidFrame), ([(68, 0x04)], .invalidFrame),
-      ([(68, 0x20)], .invalidFrame), ([(68, 0x25)], .invalidFrame), ([(68, 0x2c)], .invalidFrame),
+      ([(68, 0x24)], .invalidFrame), ([(68, 0x25)], .invalidFrame), ([(68, 0x2c)], .invalidFrame),
       ([(69, 12)], .invalidFrame), ([(69, 255)], .invalidFrame), ([(70, 0xff)], .invalidFrame),
     ]
     for (edit, kind) in edits {

@@ -18,7 +18,8 @@ final class ChunkDecoder {
   init() {
     guard let context = ZSTD_createDCtx() else { preconditionFailure("no memory for a zstd context") }
     self.context = context
-    // ZSTD_d_forceIgnoreChecksum, 1 to switch it on: the raw bytes have a checksum of ours. No harm where it is unknown.
+    // ZSTD_d_forceIgnoreChecksum, 1 to switch it on: a frame may have a checksum, and the raw bytes have one of ours. No harm where it is
+    // unknown.
     _ = ZSTD_DCtx_setParameter(context, ZSTD_dParameter(rawValue: 1002), 1)
   }
 
@@ -139,7 +140,7 @@ final class ChunkDecoder {
     }
   }
 
-  /// One frame: a single segment of exactly the promised size, with a checksum, without a dictionary, with nothing after it.
+  /// One frame: a single segment of exactly the promised size, without a dictionary, with nothing after it.
   private func decompress(_ payload: UnsafeRawBufferPointer, into raw: UnsafeMutableRawBufferPointer) throws {
     func invalid(_ text: String) -> Refusal { Refusal(kind: .invalidFrame, text: text) }
     guard payload.count > 5, payload.number(at: 0, as: UInt32.self) == 0xfd2f_b528 else {
@@ -147,7 +148,6 @@ final class ChunkDecoder {
     }
     let descriptor = payload[4]
     guard descriptor & 0x20 != 0 else { throw invalid("the zstd frame is not a single segment") }
-    guard descriptor & 0x04 != 0 else { throw invalid("the zstd frame has no checksum") }
     guard descriptor & 0x03 == 0 else { throw invalid("the zstd frame needs a dictionary") }
     guard descriptor & 0x08 == 0 else { throw invalid("the zstd frame has a reserved bit set") }
     guard ZSTD_getFrameContentSize(payload.baseAddress, payload.count) == UInt64(raw.count) else {

@@ -36,7 +36,6 @@ final class ChunkEncoder {
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 1)
     preferFrequencies(context)
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 1)
-    _ = ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
     // A window as long as the chunk makes the frame a single segment.
     let windowLog = max(10, Int.bitWidth - max(chunkBytes - 1, 1).leadingZeroBitCount)
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, Int32(windowLog))

@@ -1,11 +1,10 @@
-internal import CXXHash
 internal import CZstd
 internal import Glibc
 
 /// Builds a zstd frame of planes of which all but one are noise, without letting zstd look for redundancy in noise.
 ///
 /// Mantissas are most of the bytes of a state and cannot be made smaller; zstd needs as long to find that out as for the plane
-/// of exponents. Here they become raw blocks at once, and the frame is one that any decoder reads, checksum included (RFC 8878).
+/// of exponents. Here they become raw blocks at once, and the frame is one that any decoder reads (RFC 8878).
 ///
 /// One thread at a time.
 final class PlaneFrame {
@@ -18,12 +17,11 @@ final class PlaneFrame {
   private let scratch: UnsafeMutableRawBufferPointer
 
   /// - Parameters:
-  ///   - context: with the parameters of compression; this one's checksum and content size are switched off.
+  ///   - context: with the parameters of compression; this one's content size is switched off.
   ///   - planeBytes: the longest plane.
   init(context: OpaquePointer, planeBytes: Int) {
     self.context = context
     scratch = .allocate(byteCount: ZSTD_compressBound(planeBytes), alignment: 64)
-    _ = ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 0)
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0)
   }
 
@@ -45,12 +43,12 @@ final class PlaneFrame {
     guard ZSTD_isError(length) == 0, let header = Self.headerLength(scratch) else { return nil }
     let blocks = UnsafeRawBufferPointer(rebasing: scratch[header..<length])
     let rawBlocks = (planes - 1) * ((plane + Self.maximumBlock - 1) / Self.maximumBlock)
-    guard 9 + blocks.count + (planes - 1) * plane + rawBlocks * 3 + 4 <= payload.count else { return nil }
+    guard 9 + blocks.count + (planes - 1) * plane + rawBlocks * 3 <= payload.count else { return nil }
 
-    // Magic; content size in 4 bytes, a single segment, a checksum.
+    // Magic; content size in 4 bytes, a single segment.
     var writer = Writer(payload: payload)
     writer.append(0xfd2f_b528)
-    writer.append(byte: 0xa4)
+    writer.append(byte: 0xa0)
     writer.append(UInt32(count))
     for number in 0..<planes {
       if number == chosen {
@@ -62,7 +60,6 @@ final class PlaneFrame {
       }
     }
     writer.closeLastBlock()
-    writer.append(UInt32(truncatingIfNeeded: XXH64(split, count, 0)))
     return writer.position
   }
 
