@@ -73,6 +73,38 @@ import Testing
     }
   }
 
+  static let optimizers = ["adamw: { rate: 3e-3 }", "sgd: { rate: 0.05, momentum: 0.9 }"]
+
+  @Test(
+    "the slots of every optimizer grow by their rules, to one state for every number of ranks", arguments: optimizers)
+  func everyOptimizer(_ optimizer: String) throws {
+    for type in Catalogue.standard.optimizers {
+      #expect(Self.optimizers.contains { $0.hasPrefix("\(type.name):") }, "'\(type.name)' never grows")
+    }
+    let example = GrowthCase(
+      model: GrowthCase.llama, growth: "operator: duplicate, to: { hidden: 40 }",
+      isExact: true)
+    func trial(_ ranks: Int, _ stage: Int) throws -> GrowthTrial {
+      try GrowthTrial(
+        example.run(set: ["stage=\(stage)"], optimizer: "{ \(optimizer) }"), ranks: ranks, warmUp: 3, steps: 3)
+    }
+    let reference = try trial(1, 0)
+    for (ranks, stage) in [(2, 1), (3, 3)] {
+      let other = try trial(ranks, stage)
+      #expect(other.grown.digest == reference.grown.digest && other.after.digest == reference.after.digest)
+      #expect(other.losses == reference.losses)
+    }
+    // Old entries keep their history, and there is some.
+    for (name, values) in reference.grown.slots where name.contains("down.weight/") && !name.hasSuffix("/value") {
+      let old = try #require(reference.before.slots[name])
+      for row in 0..<16 {
+        #expect(Array(values[row * 40..<row * 40 + 20]) == Array(old[row * 20..<row * 20 + 20]), "\(name)")
+        #expect(values[row * 40 + 20..<(row + 1) * 40].allSatisfy { $0 == 0 }, "\(name)")
+      }
+      #expect(old.contains { $0 != 0 })
+    }
+  }
+
   @Test("width then depth is depth then width", arguments: [GrowthCase.llama, GrowthCase.gpt])
   func composition(_ model: String) throws {
     func logits(_ growths: [String]) throws -> [Float] {

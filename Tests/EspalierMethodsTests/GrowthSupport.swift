@@ -27,6 +27,7 @@ struct GrowthCase: Sendable, CustomStringConvertible {
     "{ decoder: { width: 16, depth: 2, heads: 2, headWidth: 8, hidden: 24, context: 8, normalization: layer, "
     + "positions: learned, activation: gelu, bias: true } }"
   static let shallow = "{ decoder: { width: 16, depth: 1, heads: 2, headWidth: 8, hidden: 24, context: 8 } }"
+  static let none = "{ decoder: { width: 16, depth: 0, heads: 2, headWidth: 8, hidden: 24, context: 8 } }"
   static let mlp = "{ mlp: { width: 24, depth: 2 } }"
 
   static let all =
@@ -87,6 +88,7 @@ struct GrowthCase: Sendable, CustomStringConvertible {
       GrowthCase(
         model: tiedLlama, growth: "operator: duplicate, to: { vocabulary: 19 }", isExact: false, hasNewClasses: true),
       GrowthCase(model: shallow, growth: "operator: shallowStart, to: { depth: 4 }", isExact: false),
+      GrowthCase(model: none, growth: "operator: shallowStart, to: { depth: 3 }", isExact: false),
       GrowthCase(model: mlp, growth: "operator: duplicate, to: { width: 36 }", isExact: true),
       GrowthCase(model: mlp, growth: "operator: zeroPad, to: { width: 36 }", isExact: true),
     ]
