@@ -91,7 +91,7 @@ import Testing
     }
   }
 
-  @Test("the page's optimizer and model train on one rank and on two to one digest")
+  @Test("the page's optimizer and model train, and grow by the page's operator, on one rank and on two to one digest")
   func trains() throws {
     try Runs.inTemporaryDirectory { directory in
       let package = try write(to: URL(filePath: directory))
@@ -103,7 +103,10 @@ import Testing
       optimizer: { lion: { rate: 1e-3 } }
       data:      { synthetic: { kind: shift, samples: 64, vocabulary: 13, validation: 8 } }
       batch:     { samples: 8, lanes: 4 }
-      schedule:  [{ train: { steps: 6 } }]
+      schedule:
+        - train: { steps: 6, until: { fraction: 0.5 } }
+        - grow:  { operator: silentUnits, to: { width: 24 } }
+        - train: {}
       """.write(toFile: recipe, atomically: true, encoding: .utf8)
       func run(_ arguments: [String]) throws -> ProcessOutcome {
         let result = try ProcessRunner.run(program, arguments)
@@ -123,8 +126,9 @@ import Testing
       _ = try run([
         "train", recipe, "--run", directory + "/decoder", "--set",
         "model={ decoder: { width: 16, depth: 1, heads: 2, context: 8 } }",
-        "--set", "optimizer={ lion: {} }",
+        "--set", "optimizer={ lion: {} }", "--set", "schedule=[{ train: { steps: 4 } }]",
       ])
+      #expect(try run(["list", "growth"]).output.contains("silentUnits"))
       #expect(try run(["describe", "lion"]).output.contains("arXiv:2302.06675"))
     }
   }
