@@ -25,23 +25,22 @@ package enum ChunkedScalars {
   }
 
   /// All chunks of a model in summing order, from what each rank gathered for its own pieces.
+  ///
+  /// A run may have its parameters in another order on another number of ranks, so chunks are put back in the blueprint's.
   /// - Parameter byRank: for each rank one double a chunk, in the order of its pieces.
-  package static func inOrder(_ byRank: [ArraySlice<Double>], _ pieces: [[LayoutPiece]], segmentCount: Int) -> [Chunk] {
-    var chunks: [Chunk] = []
-    var nextPiece = Array(repeating: 0, count: byRank.count)
-    var nextChunk = byRank.map(\.startIndex)
-    for segment in 0..<segmentCount {
-      for rank in byRank.indices {
-        while nextPiece[rank] < pieces[rank].count, pieces[rank][nextPiece[rank]].segment == segment {
-          let piece = pieces[rank][nextPiece[rank]]
-          for _ in 0..<piece.chunkCount {
-            chunks.append(Chunk(segment: segment, parameter: piece.parameter, value: byRank[rank][nextChunk[rank]]))
-            nextChunk[rank] += 1
-          }
-          nextPiece[rank] += 1
+  package static func inOrder(_ byRank: [ArraySlice<Double>], _ pieces: [[LayoutPiece]]) -> [Chunk] {
+    var ofParameter: [[Chunk]] = []
+    for (values, pieces) in zip(byRank, pieces) {
+      var next = values.startIndex
+      for piece in pieces {
+        while ofParameter.count <= piece.parameter { ofParameter.append([]) }
+        for _ in 0..<piece.chunkCount {
+          ofParameter[piece.parameter].append(
+            Chunk(segment: piece.segment, parameter: piece.parameter, value: values[next]))
+          next += 1
         }
       }
     }
-    return chunks
+    return ofParameter.flatMap { $0 }
   }
 }

@@ -3,7 +3,8 @@ public import EspalierNN
 /// Who owns which elements: for each segment, the boundaries that cut its flat run among ranks.
 ///
 /// The parameters of a segment lie behind each other in one run, each on a 64-byte edge: first those that are trained, then the
-/// frozen ones, and each of the two parts is shared out by itself, so that work and slots are even. Boundaries fall on chunk edges or
+/// frozen ones, and each of the two parts is shared out by itself, so that work and slots are even. Where parameters must stay
+/// whole, the run has them in the order of their owners, otherwise in that of the blueprint. Boundaries fall on chunk edges or
 /// parameter edges only (a chunk is 4,096 elements counted from the start of its parameter), so that a sum over chunks does not
 /// depend on the number of ranks.
 public struct Layout: Hashable, Codable, Sendable {
@@ -38,7 +39,7 @@ public struct Layout: Hashable, Codable, Sendable {
   /// The unit of every norm and dot product, and the finest cut of a parameter.
   public static let chunk = 4096
 
-  /// The parts of parameters that `rank` owns, in the order of the run.
+  /// The parts of parameters that `rank` owns, in the order of the blueprint.
   public func pieces(of rank: Int, segment: Int, _ blueprint: Blueprint) -> [LayoutPiece] {
     pieces(in: runs[segment].slice(of: rank), segment: segment, blueprint)
       + pieces(in: runs[segment].frozenSlice(of: rank), segment: segment, blueprint)

@@ -12,17 +12,36 @@ public protocol Optimizer: Sendable, SendableMetatype {
   init(_ options: Options) throws
   /// The rate at the top of the schedule's shape.
   var rate: Double { get }
-  /// What it keeps for every trainable weight.
+  /// All that it keeps for one trainable weight or another.
   var slots: [SlotSpec] { get }
-  /// What it asks of the cuts.
-  var granularity: Granularity { get }
+  /// What it keeps for the elements of one trainable parameter; some of `slots`, in their order.
+  func slots(of spec: ParameterSpec) -> [SlotSpec]
+  /// What it asks of the cuts of a parameter.
+  func granularity(of spec: ParameterSpec) -> Granularity
+  /// What one update of a parameter costs, in floating-point operations or what takes as long: whole parameters are shared out
+  /// by it.
+  func cost(of spec: ParameterSpec) -> Double
+  /// Which form of its arithmetic updates a parameter, where it has several; `espalier plan` prints it by shape. A function of
+  /// the parameter alone, for forms differ in bits.
+  func form(of spec: ParameterSpec) -> String?
+  /// Refuses options that do not fit the model.
+  /// - Throws: `OptimizerError`
+  func check(_ blueprint: Blueprint) throws
   /// Updates one stretch of one parameter. Called for every stretch that this rank owns, in any order.
   func update(_ shard: ParameterShard, at moment: UpdateMoment)
 }
 
 extension Optimizer {
+  /// All slots for every parameter.
+  public func slots(of spec: ParameterSpec) -> [SlotSpec] { slots }
   /// Any chunk edge will do.
-  public var granularity: Granularity { .element }
+  public func granularity(of spec: ParameterSpec) -> Granularity { .element }
+  /// One for an element.
+  public func cost(of spec: ParameterSpec) -> Double { Double(spec.count) }
+  /// One form.
+  public func form(of spec: ParameterSpec) -> String? { nil }
+  /// Every model will do.
+  public func check(_ blueprint: Blueprint) throws {}
 }
 
 /// An option without meaning.
@@ -47,7 +66,7 @@ public struct UpdateMoment: Sendable {
   /// Updates done, this one included: 1 for the first. Skipped steps do not count.
   public let count: Int
   /// The rate of this step.
-  public let rate: Double
+  public var rate: Double
   /// What every gradient is multiplied with: below 1 where the global norm is clipped.
   public let gradientScale: Double
 
@@ -70,12 +89,15 @@ public struct ParameterShard {
   /// Its weights, to be changed in place.
   public let value: UnsafeMutableBufferPointer<Float>
   public let gradient: UnsafeMutableBufferPointer<Float>
+  /// Working memory, the same from step to step.
+  public let scratch: Scratch
   let slots: [String: UnsafeMutableBufferPointer<Float>]
 
   /// - Parameter slots: by name, as long as `value`.
   package init(
     spec: ParameterSpec, range: Range<Int>, group: ParameterGroup, value: UnsafeMutableBufferPointer<Float>,
-    gradient: UnsafeMutableBufferPointer<Float>, slots: [String: UnsafeMutableBufferPointer<Float>]
+    gradient: UnsafeMutableBufferPointer<Float>, slots: [String: UnsafeMutableBufferPointer<Float>],
+    scratch: Scratch
   ) {
     self.spec = spec
     self.range = range
@@ -83,6 +105,7 @@ public struct ParameterShard {
     self.value = value
     self.gradient = gradient
     self.slots = slots
+    self.scratch = scratch
   }
 
   /// A part of the stretch.
@@ -90,7 +113,7 @@ public struct ParameterShard {
     ParameterShard(
       spec: spec, range: range, group: group, value: UnsafeMutableBufferPointer(rebasing: value[part]),
       gradient: UnsafeMutableBufferPointer(rebasing: gradient[part]),
-      slots: slots.mapValues { UnsafeMutableBufferPointer(rebasing: $0[part]) })
+      slots: slots.mapValues { UnsafeMutableBufferPointer(rebasing: $0[part]) }, scratch: scratch)
   }
 
   /// The stretch of a slot that the optimizer declared.

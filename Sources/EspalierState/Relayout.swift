@@ -1,3 +1,4 @@
+import CKernels
 import EspalierNN
 import EspalierTensor
 
@@ -37,7 +38,7 @@ package struct Relayout {
         problems.append("'\(spec.name)' has shape \(shape) and the model asks for \(spec.shape.dimensions)")
       }
       for slot in slots
-      where store.has(slot, index) && !source.has(slot: slot.name, of: spec.name) && !begins(slot, spec.name) {
+      where store.has(slot, index) && found(slot, spec.name) == nil && !begins(slot, spec.name) {
         problems.append("slot '\(slot.name)' of '\(spec.name)' is missing")
       }
     }
@@ -46,13 +47,21 @@ package struct Relayout {
       let name = store.blueprint.parameters[piece.parameter].name
       for slot in slots where store.has(slot, piece.parameter) {
         let destination = store.pointer(slot.name, piece)
-        if source.has(slot: slot.name, of: name) {
-          try source.read(name, slot: slot.name, range: piece.range, into: destination)
+        if let (kept, factor) = found(slot, name) {
+          try source.read(name, slot: kept, range: piece.range, into: destination)
+          if factor != 1 { ck_scale(destination, factor, 0, destination, piece.range.count) }
         } else {
           destination.update(repeating: 0, count: piece.range.count)
         }
       }
     }
+  }
+
+  /// The slot of the source that a slot is read from, and what its elements are multiplied with.
+  private func found(_ slot: SlotSpec, _ parameter: String) -> (name: String, factor: Float)? {
+    if source.has(slot: slot.name, of: parameter) { return (slot.name, 1) }
+    return slot.conversions.sorted { $0.key < $1.key }.first { source.has(slot: $0.key, of: parameter) }
+      .map { ($0.key, $0.value) }
   }
 
   /// Whether a slot that the source lacks begins with zeros.

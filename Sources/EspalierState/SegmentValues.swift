@@ -49,12 +49,11 @@ struct SegmentWindows {
     let trained = zip(blueprint.segments[segment].parameters, run.offsets).filter {
       blueprint.parameters[$0.0].isTrainable
     }
-    for (place, (parameter, start)) in trained.enumerated() {
+    for (parameter, start) in trained {
       let count = blueprint.parameters[parameter].count
-      let end = place + 1 < trained.count ? trained[place + 1].1 : run.trained
       let target = parameters[parameter].gradient
       let written = target?.isWritten == true ? count : 0
-      (base + start + written).update(repeating: 0, count: end - start - written)
+      (base + start + written).update(repeating: 0, count: LayoutPlanner.aligned(count) - written)
       target?.isWritten = false
       target?.window.unbind()
     }

@@ -6,11 +6,14 @@ public struct SlotSpec: Hashable, Codable, Sendable {
   public let name: String
   /// How it follows its weight through growth.
   public let growth: GrowthRule
+  /// Other slots that it can be read from, and what their elements are multiplied with: other forms of the same memory.
+  public let conversions: [String: Float]
 
   /// A slot of its parts.
-  public init(_ name: String, growth: GrowthRule) {
+  public init(_ name: String, growth: GrowthRule, conversions: [String: Float] = [:]) {
     self.name = name
     self.growth = growth
+    self.conversions = conversions
   }
 
   /// The weights themselves.

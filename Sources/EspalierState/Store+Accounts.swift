@@ -32,8 +32,7 @@ extension Store {
 package struct MemoryPlan: Sendable {
   package let byRank: [StateBytes]
 
-  /// - Parameter slots: the optimizer's.
-  package init(_ blueprint: Blueprint, _ layout: Layout, stage: ZeroStage, lanes: Int, slots: [SlotSpec]) {
+  package init(_ blueprint: Blueprint, _ layout: Layout, stage: ZeroStage, lanes: Int, slots: SlotTable) {
     let dealing = LaneDealing(
       lanes: lanes, ranks: layout.rankCount, order: stage.shardsGradients ? .roundRobin : .contiguous)
     let whole = layout.runs.reduce(0) { $0 + $1.length }
@@ -50,7 +49,12 @@ package struct MemoryPlan: Sendable {
         "gradient": 4
           * (stage.shardsGradients ? shard * dealing.retainedNodes : trained * dealing.localSlabs(of: rank)),
       ]
-      for slot in slots { bySlot[slot.name] = 4 * (stage.shardsSlots ? shard : trained) }
+      for slot in slots.all.dropFirst() {
+        bySlot[slot.name] = layout.runs.enumerated().reduce(0) { bytes, run in
+          let held = stage.shardsSlots ? run.element.slice(of: rank) : 0..<run.element.trained
+          return bytes + 4 * slots.packing(slot.name, in: held, segment: run.offset, layout, blueprint).count
+        }
+      }
       let residents = blueprint.segments.count { $0.isResident }
       let values = stage.shardsValues ? longest * min(layout.runs.count, 2 + residents) : 0
       let gradients = stage.shardsGradients ? longestPassing + resident : 0

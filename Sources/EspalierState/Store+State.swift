@@ -16,7 +16,7 @@ extension Store {
 
   /// How tensors are cut together.
   package var segmentRecord: SegmentRecord {
-    SegmentRecord(granularity: granularity, segments: blueprint.segments.map { Array($0.parameters) })
+    SegmentRecord(segments: blueprint.segments.map { Array($0.parameters) }, costs: ownerCosts)
   }
 
   /// The numbers of the frozen tensors that have elements.

@@ -22,15 +22,21 @@ package final class Store {
 
   package let blueprint: Blueprint
   package let layout: Layout
-  package let granularity: Granularity
+  /// By parameter: what decided the owner of one that stays whole, and 0 for one that may be cut.
+  let ownerCosts: [Int]
   package let options: Options
+  /// Which parameters have which slots.
+  package let table: SlotTable
   /// Value first, then the optimizer's.
-  package let slots: [SlotSpec]
+  package var slots: [SlotSpec] { table.all }
   package let communicator: Communicator
   let values: any SegmentValues
   let gradients: any SegmentGradients
   /// By slot name, then by segment; `value` is not among them.
   private let slotSlabs: [String: [Slab]]
+  /// How those lie, likewise.
+  private let packings: [String: [SlotPacking]]
+  private let scratch = Scratch()
   let parameters: [Parameter]
   private let handles: [SegmentHandle]
   private var openGradients: Set<Int> = []
@@ -44,19 +50,38 @@ package final class Store {
   /// Told first when a pass enters a segment and last when it leaves one.
   package var passObserver: ((_ segment: Int, _ direction: PassDirection, _ isEntering: Bool) -> Void)?
 
+  /// Under the layout and with the slots that an optimizer asks for.
+  package convenience init<Model>(
+    _ built: Built<Model>, for optimizer: any Optimizer, options: Options, communicator: Communicator
+  ) {
+    self.init(
+      built, table: SlotTable(built.blueprint, optimizer),
+      ownerCosts: LayoutPlanner.costs(built.blueprint, for: optimizer), options: options, communicator: communicator)
+  }
+
+  /// With the same slots for every parameter that is trained, cut at any chunk edge.
+  package convenience init<Model>(
+    _ built: Built<Model>, slots: [SlotSpec], options: Options, communicator: Communicator
+  ) {
+    self.init(
+      built, table: SlotTable(built.blueprint, all: slots) { _ in slots },
+      ownerCosts: Array(repeating: 0, count: built.blueprint.parameters.count), options: options,
+      communicator: communicator)
+  }
+
   /// - Precondition: at least as many lanes as ranks.
   package init<Model>(
-    _ built: Built<Model>, slots: [SlotSpec], granularity: Granularity, options: Options, communicator: Communicator
+    _ built: Built<Model>, table: SlotTable, ownerCosts: [Int], options: Options, communicator: Communicator
   ) {
     require(communicator.size <= options.lanes, "\(communicator.size) ranks for \(options.lanes) lanes")
     blueprint = built.blueprint
     parameters = built.parameters
     handles = built.handles
     self.options = options
-    self.granularity = granularity
+    self.ownerCosts = ownerCosts
+    let layout = LayoutPlanner.plan(blueprint, ranks: communicator.size, costs: ownerCosts)
     self.communicator = communicator
-    self.slots = [.value] + slots
-    let layout = LayoutPlanner.plan(blueprint, ranks: communicator.size, granularity: granularity)
+    self.table = table
     self.layout = layout
     let windows = SegmentWindows(layout: layout, blueprint: blueprint, parameters: parameters)
     let stage = options.stage
@@ -78,15 +103,18 @@ package final class Store {
       ? ShardedGradients(windows, communicator, buffers: gradientSlabs, lanes: options.lanes)
       : WholeGradients(
         windows, communicator, slabs: gradientSlabs, lanes: options.lanes, gathersSum: !stage.shardsSlots)
-    slotSlabs = Dictionary(
-      uniqueKeysWithValues: slots.map { slot in
+    let blueprint = blueprint
+    packings = Dictionary(
+      uniqueKeysWithValues: table.all.dropFirst().map { slot in
         (
           slot.name,
-          layout.runs.map { run in
-            communicator.slab(count: stage.shardsSlots ? run.slice(of: communicator.rank).count : run.trained)
+          layout.runs.enumerated().map { segment, run in
+            let held = stage.shardsSlots ? run.slice(of: communicator.rank) : 0..<run.trained
+            return table.packing(slot.name, in: held, segment: segment, layout, blueprint)
           }
         )
       })
+    slotSlabs = packings.mapValues { $0.map { communicator.slab(count: $0.count) } }
     for handle in handles { handle.keeper = self }
   }
 
@@ -112,9 +140,10 @@ package final class Store {
   /// The part of a slot's slab that a stretch of this rank's own slice occupies.
   package func pointer(_ slot: String, _ piece: LayoutPiece) -> UnsafeMutablePointer<Float> {
     if slot == SlotSpec.value.name { return values.pointer(piece) }
-    let slice = layout.runs[piece.segment].slice(of: communicator.rank)
-    guard let slab = slotSlabs[slot]?[piece.segment] else { fatalError("there is no slot '\(slot)'") }
-    return slab.pointer + (options.stage.shardsSlots ? piece.offset - slice.lowerBound : piece.offset)
+    guard let slab = slotSlabs[slot]?[piece.segment], let offset = packings[slot]?[piece.segment].offset(piece) else {
+      fatalError("there is no slot '\(slot)' of '\(blueprint.parameters[piece.parameter].name)'")
+    }
+    return slab.pointer + offset
   }
 
   func slabCount(_ slot: String, _ segment: Int) -> Int { slotSlabs[slot]?[segment].count ?? 0 }
@@ -123,9 +152,7 @@ package final class Store {
   package var ownPieces: [LayoutPiece] { layout.pieces(of: communicator.rank, blueprint) }
 
   /// Whether a parameter has a slot: frozen weights have a value alone.
-  package func has(_ slot: SlotSpec, _ parameter: Int) -> Bool {
-    slot == .value || blueprint.parameters[parameter].isTrainable
-  }
+  package func has(_ slot: SlotSpec, _ parameter: Int) -> Bool { table.has(slot.name, parameter) }
 
   /// Fills every weight from its initializer, keyed by its name; all other slots start at zero.
   package func initialize(seed: UInt64) throws {
@@ -145,13 +172,22 @@ package final class Store {
       for slot in slots.dropFirst() {
         for (segment, slab) in (slotSlabs[slot.name] ?? []).enumerated() where slab.count > 0 {
           try communicator.allGather(
-            SlabRange(slab: slab, offset: 0, count: slab.count), boundaries: layout.runs[segment].boundaries,
+            SlabRange(slab: slab, offset: 0, count: slab.count), boundaries: boundaries(of: slot.name, segment),
             label: "\(slot.name) of \(blueprint.segments[segment].name)"
           ).wait()
         }
       }
     }
     try values.settle()
+  }
+
+  /// Where ranks' parts of a slot that is held whole begin, and the end.
+  private func boundaries(of slot: String, _ segment: Int) -> [Int] {
+    (0..<communicator.size).reduce(into: [0]) { boundaries, rank in
+      let slice = layout.runs[segment].slice(of: rank)
+      boundaries.append(
+        boundaries[rank] + table.packing(slot, in: slice, segment: segment, layout, blueprint).count)
+    }
   }
 
   /// Calls `body` for every stretch of every trainable parameter that this rank updates.
@@ -166,16 +202,15 @@ package final class Store {
         let start = piece.offset - slice.lowerBound, count = piece.range.count
         ProgressCounter.tick()
         let slots = Dictionary(
-          uniqueKeysWithValues: slots.dropFirst().compactMap { slot in
-            slotSlabs[slot.name].map {
-              (slot.name, UnsafeMutableBufferPointer(start: $0[segment].pointer + start, count: count))
-            }
+          uniqueKeysWithValues: slots.dropFirst().filter { has($0, piece.parameter) }.map {
+            ($0.name, UnsafeMutableBufferPointer(start: pointer($0.name, piece), count: count))
           })
         body(
           ParameterShard(
             spec: blueprint.parameters[piece.parameter], range: piece.range, group: groups[piece.parameter],
             value: UnsafeMutableBufferPointer(start: value.pointer + start, count: count),
-            gradient: UnsafeMutableBufferPointer(start: gradient.pointer + start, count: count), slots: slots))
+            gradient: UnsafeMutableBufferPointer(start: gradient.pointer + start, count: count), slots: slots,
+            scratch: scratch))
       }
     }
   }
@@ -197,8 +232,10 @@ package final class Store {
   package func update(
     _ optimizer: any Optimizer, groups: [ParameterGroup], births: UpdateBirths = .none, at moment: UpdateMoment
   ) {
-    let cuts = optimizer.granularity == .element ? births : .none
-    forEachUpdated(groups) { $0.forEachBirth(cuts, at: moment) { optimizer.update($0, at: $1) } }
+    forEachUpdated(groups) { shard in
+      let cuts = optimizer.granularity(of: shard.spec) == .element ? births : .none
+      shard.forEachBirth(cuts, at: moment) { optimizer.update($0, at: $1) }
+    }
     values.refresh()
   }
 

@@ -7,9 +7,7 @@ package struct DiskGrowth: Sendable {
   package let before: ModelStage
   package let after: ModelStage
   package let growth: StateGrowth
-  /// Of the optimizer.
-  package let slots: [SlotSpec]
-  package let granularity: Granularity
+  package let optimizer: any Optimizer
   private let settings: RunSettings
   private let state: TrainingState
 
@@ -29,8 +27,8 @@ package struct DiskGrowth: Sendable {
       by: try catalogue.growthOperator(phase.operator, at: "operator"), phase, phase: Self.phaseNumber, settings)
     guard let plan = after.growth?.plan else { preconditionFailure("a grown stage has a plan") }
     growth = StateGrowth(plan, mode: phase.state.mode, seed: settings.seed, number: state.growths + 1)
-    let optimizer = try catalogue.optimizer(settings.optimizer)
-    (slots, granularity) = (optimizer.slots, optimizer.granularity)
+    optimizer = try catalogue.optimizer(settings.optimizer)
+    try optimizer.check(after.blueprint)
   }
 
   /// Births that belong to no phase of a schedule: their rate is the schedule's own.

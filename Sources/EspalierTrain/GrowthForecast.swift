@@ -29,14 +29,15 @@ extension RunPlan {
   /// The growths of the schedule, in order.
   package var growths: [GrowthForecast] {
     func memory(_ blueprint: Blueprint) -> [Int] {
-      let layout = LayoutPlanner.plan(blueprint, ranks: ranks, granularity: run.optimizer.granularity)
-      return MemoryPlan(blueprint, layout, stage: run.stage, lanes: run.lanes, slots: run.optimizer.slots)
-        .byRank.map(\.total)
+      let costs = LayoutPlanner.costs(blueprint, for: run.optimizer)
+      let layout = LayoutPlanner.plan(blueprint, ranks: ranks, costs: costs)
+      let slots = SlotTable(blueprint, run.optimizer)
+      return MemoryPlan(blueprint, layout, stage: run.stage, lanes: run.lanes, slots: slots).byRank.map(\.total)
     }
     return run.stages.dropFirst().compactMap { stage in
       guard let growth = stage.growth else { return nil }
-      let plan = growth.plan, slots = run.optimizer.slots.count
-      let read = plan.old.parameters.reduce(0) { $0 + 4 * $1.count * ($1.isTrainable ? 1 + slots : 1) }
+      let plan = growth.plan, slots = SlotTable(plan.old, run.optimizer)
+      let read = plan.old.parameters.indices.reduce(0) { $0 + 4 * plan.old.parameters[$1].count * slots.count(of: $1) }
       let before = memory(plan.old), after = memory(plan.new)
       let largest = 4 * (plan.old.parameters.map(\.count).max() ?? 0)
       return GrowthForecast(

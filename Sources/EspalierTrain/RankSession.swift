@@ -47,7 +47,7 @@ package final class RankSession {
     model = built.model
     optimizer = run.optimizer
     store = Store(
-      built, slots: optimizer.slots, granularity: optimizer.granularity,
+      built, for: optimizer,
       options: Store.Options(stage: run.stage, lanes: run.lanes, poisons: run.settings.checks.memory),
       communicator: communicator)
     store.recompute(run.settings.recompute)

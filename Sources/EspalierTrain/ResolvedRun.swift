@@ -30,6 +30,7 @@ package struct ResolvedRun: Sendable {
     model = stages[0].model
     blueprint = stages[0].blueprint
     try settings.checkFreeze(of: blueprint)
+    try optimizer.check(stages[stages.count - 1].blueprint)
     order = EpochOrder(sampleCount: training.sampleCount, seed: settings.seed)
     let batches = order.batchesPerEpoch(samples: settings.batch.samples, last: settings.batch.last)
     guard batches > 0 else {

@@ -21,17 +21,21 @@ package struct RunPlan: Sendable {
     }
     self.run = run
     self.ranks = ranks
-    let layout = LayoutPlanner.plan(run.blueprint, ranks: ranks, granularity: run.optimizer.granularity)
+    let layout = LayoutPlanner.plan(
+      run.blueprint, ranks: ranks, costs: LayoutPlanner.costs(run.blueprint, for: run.optimizer))
     self.layout = layout
-    memory = MemoryPlan(
-      run.blueprint, layout, stage: run.stage, lanes: run.lanes, slots: run.optimizer.slots)
+    let slots = SlotTable(run.blueprint, run.optimizer)
+    memory = MemoryPlan(run.blueprint, layout, stage: run.stage, lanes: run.lanes, slots: slots)
+    checkpointBytes = run.blueprint.parameters.indices.reduce(0) {
+      $0 + 4 * run.blueprint.parameters[$1].count * slots.count(of: $1)
+    }
+    update = UpdatePlan(run.blueprint, layout, run.optimizer, stage: run.stage)
     traffic = TrafficPlan(run.blueprint, layout, stage: run.stage, lanes: run.lanes)
   }
 
   /// Bytes of all slots that a checkpoint holds, before compression.
-  package var checkpointBytes: Int {
-    run.blueprint.parameters.reduce(0) { $0 + 4 * $1.count * (1 + ($1.isTrainable ? run.optimizer.slots.count : 0)) }
-  }
+  package let checkpointBytes: Int
+  package let update: UpdatePlan
 
   /// Ranks that deal the lanes evenly.
   package var evenRanks: [Int] { (1...run.lanes).filter { run.lanes % $0 == 0 } }
@@ -69,6 +73,7 @@ package struct RunPlanReport: Codable, Sendable {
   package let checkpointBytes: Int
   /// The part of a checkpoint that later ones link instead of writing it.
   package let frozenBytes: Int
+  package let update: UpdatePlan
   package let byRank: [Rank]
 
   package init(_ plan: RunPlan) {
@@ -86,6 +91,7 @@ package struct RunPlanReport: Codable, Sendable {
     growths = plan.growths
     checkpointBytes = plan.checkpointBytes
     frozenBytes = 4 * (plan.run.blueprint.count - plan.run.blueprint.trainedCount)
+    update = plan.update
     byRank = (0..<plan.ranks).map { rank in
       let bytes = plan.memory.byRank[rank]
       return Rank(

@@ -45,7 +45,7 @@ package struct Sampling: Sendable {
     let model = try catalogue.resolve(grown.choice, for: DataDescription(classes: 256))
     let built = Scope.build(constants: grown.constants.values) { model.make($0) }
     let store = Store(
-      built, slots: [], granularity: .element, options: Store.Options(stage: .none, lanes: 1),
+      built, slots: [], options: Store.Options(stage: .none, lanes: 1),
       communicator: communicator)
     try Relayout(from: checkpoint).read(into: store, slots: [.value])
     try store.share()

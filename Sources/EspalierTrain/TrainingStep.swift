@@ -90,9 +90,8 @@ package final class TrainingStep {
     let gathered = try StepExchange.gather(
       StepExchange(note: input.note, losses: losses, squares: store.gradientSquares()), over: session.communicator)
     let loss = StepExchange.lossSum(gathered) / Double(max(weight, 1))
-    let norm = ChunkedScalars.inOrder(
-      gathered.map { $0.squares[...] }, pieces, segmentCount: store.layout.runs.count
-    ).reduce(0) { $0 + $1.value }.squareRoot()
+    let norm = ChunkedScalars.inOrder(gathered.map { $0.squares[...] }, pieces).reduce(0) { $0 + $1.value }
+      .squareRoot()
 
     let isFinite = loss.isFinite && norm.isFinite
     if isFinite {

@@ -102,7 +102,7 @@ import Testing
         let world = CheckpointWorld(ranks: ranks, hosts: 1, stage: 1, transport: "file")
         let place = try CheckpointPlacement("\(directory)/grown-\(ranks)", step: reader.step)
         let grower = try CheckpointGrower(
-          reader, growth.growth, slots: growth.slots, granularity: growth.granularity, world: world,
+          reader, growth.growth, for: growth.optimizer, world: world,
           state: growth.state(of: reader, world), saveID: place.saveID)
         let shards = try grower.write(ranks: Array(0..<ranks), to: place.folder)
         _ = try place.commit(grower.plan, summaries: shards)
@@ -137,7 +137,7 @@ import Testing
       let world = CheckpointWorld(ranks: 2, hosts: 1, stage: 1, transport: "file")
       let place = try CheckpointPlacement(directory + "/grown", step: 6)
       let grower = try CheckpointGrower(
-        reader, growth.growth, slots: growth.slots, granularity: growth.granularity, world: world,
+        reader, growth.growth, for: growth.optimizer, world: world,
         state: growth.state(of: reader, world), saveID: place.saveID)
       _ = try place.commit(grower.plan, summaries: grower.write(ranks: [0, 1], to: place.folder))
 

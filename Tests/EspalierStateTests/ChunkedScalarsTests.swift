@@ -22,10 +22,9 @@ import Testing
   }
 
   private func chunks(ranks: Int, _ granularity: Granularity) -> [ChunkedScalars.Chunk] {
-    let layout = LayoutPlanner.plan(Self.blueprint, ranks: ranks, granularity: granularity)
+    let layout = LayoutPlanner.plan(Self.blueprint, ranks: ranks, granularity: { _ in granularity })
     return ChunkedScalars.inOrder(
-      (0..<ranks).map { squares(layout, rank: $0)[...] }, (0..<ranks).map { layout.pieces(of: $0, Self.blueprint) },
-      segmentCount: layout.runs.count)
+      (0..<ranks).map { squares(layout, rank: $0)[...] }, (0..<ranks).map { layout.pieces(of: $0, Self.blueprint) })
   }
 
   @Test("chunks and their sum are the same for 1 to 9 ranks", arguments: 1...9, [Granularity.element, .matrix])

@@ -16,13 +16,13 @@ import Testing
   static let cases = blueprints.flatMap { blueprint in [1, 2, 3, 4, 7, 16].map { (blueprint, $0) } }
 
   /// Where a segment's run may be cut, from the definition: its ends, parameter starts, chunk edges inside parameters.
-  private func allowedCuts(_ blueprint: Blueprint, _ segment: Int, _ layout: Layout, inside: Bool) -> [Int] {
+  private func allowedCuts(_ blueprint: Blueprint, _ segment: Int, _ layout: Layout) -> [Int] {
     let run = layout.runs[segment]
     var cuts: Set<Int> = [0, run.length]
     for (parameter, offset) in zip(blueprint.segments[segment].parameters, run.offsets) {
       cuts.insert(offset)
       let edges = stride(from: 0, to: blueprint.parameters[parameter].count, by: 4096).map { offset + $0 }
-      if inside { cuts.formUnion(edges) }
+      cuts.formUnion(edges)
     }
     return cuts.sorted()
   }
@@ -41,16 +41,15 @@ import Testing
   }
 
   @Test(
-    "boundaries ascend, cover the run, and are the allowed cuts nearest to an even share", arguments: cases,
-    [Granularity.element, .matrix])
-  func boundaries(_ example: (blueprint: Blueprint, ranks: Int), granularity: Granularity) {
+    "boundaries ascend, cover the run, and are the allowed cuts nearest to an even share", arguments: cases)
+  func boundaries(_ example: (blueprint: Blueprint, ranks: Int)) {
     let (blueprint, ranks) = example
-    let layout = LayoutPlanner.plan(blueprint, ranks: ranks, granularity: granularity)
-    #expect(layout == LayoutPlanner.plan(blueprint, ranks: ranks, granularity: granularity))
+    let layout = LayoutPlanner.plan(blueprint, ranks: ranks)
+    #expect(layout == LayoutPlanner.plan(blueprint, ranks: ranks))
     for (segment, run) in layout.runs.enumerated() {
       #expect(run.boundaries.count == ranks + 1 && run.boundaries == run.boundaries.sorted())
       #expect(run.boundaries.first == 0 && run.boundaries.last == run.length)
-      let cuts = allowedCuts(blueprint, segment, layout, inside: granularity == .element)
+      let cuts = allowedCuts(blueprint, segment, layout)
       for (rank, boundary) in run.boundaries.enumerated() {
         #expect(cuts.contains(boundary), "boundary \(boundary) of segment \(segment)")
         let ideal = Double(run.length * rank) / Double(ranks)
@@ -80,7 +79,7 @@ import Testing
   @Test("a matrix is never cut where an optimizer asks for whole ones", arguments: cases)
   func matrices(_ example: (blueprint: Blueprint, ranks: Int)) {
     let (blueprint, ranks) = example
-    let layout = LayoutPlanner.plan(blueprint, ranks: ranks, granularity: .matrix)
+    let layout = LayoutPlanner.plan(blueprint, ranks: ranks, granularity: { _ in .matrix })
     let pieces = (0..<ranks).flatMap { layout.pieces(of: $0, blueprint) }
     #expect(pieces.map(\.parameter).sorted() == Array(blueprint.parameters.indices))
     #expect(pieces.allSatisfy { $0.range == 0..<blueprint.parameters[$0.parameter].count })

@@ -14,7 +14,7 @@ import Testing
 
   private static func store(_ communicator: Communicator, stage: ZeroStage) -> Store {
     Store(
-      LooseModel.build(sizes), slots: slots, granularity: .element,
+      LooseModel.build(sizes), slots: slots,
       options: Store.Options(stage: stage, lanes: 4, poisons: true), communicator: communicator)
   }
 

@@ -101,7 +101,7 @@ struct GrowCommand: CatalogueCommand {
       do {
         let state = try growth.state(of: source, world)
         let grower = try CheckpointGrower(
-          source, growth.growth, slots: growth.slots, granularity: growth.granularity, world: world, state: state,
+          source, growth.growth, for: growth.optimizer, world: world, state: state,
           saveID: place.saveID, created: place.created)
         let own = Array(stride(from: communicator.rank, to: world.ranks, by: communicator.size))
         let written = try communicator.together("writing the shards") {

@@ -74,6 +74,9 @@ struct PlanReport: Encodable {
         ),
         ("even ranks", advice.evenRanks.map(String.init).joined(separator: ", ")),
       ]
+    if !plan.update.forms.isEmpty {
+      rows.append(("update", "the busiest rank does \(Amount.fixed(plan.update.imbalance, 2)) times the mean"))
+    }
     if let frozen = FrozenText.of(parameters: plan.parameters, trained: plan.trainedParameters) {
       rows.insert(("frozen", frozen), at: 1)
     }
@@ -87,6 +90,11 @@ struct PlanReport: Encodable {
           + [rank.liveBytes, rank.totalBytes, rank.bytesSentPerStep, rank.bytesReceivedPerStep].map(Amount.bytes)
       }, areNumbers: true)
     text += "'live' are copies of segments in use; 'gradient' includes the sums over lanes; activations come on top.\n"
+    if !plan.update.forms.isEmpty {
+      text += "\nHow parameters are updated, by shape:\n"
+      text += TextTable.columns(
+        ["shape", "parameters", "form"], plan.update.forms.map { [$0.shape, "\($0.parameters)", $0.form] })
+    }
     for line in advice.advice { text += "\n\(line)\n" }
     return text
   }

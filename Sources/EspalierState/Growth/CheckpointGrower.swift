@@ -8,35 +8,34 @@ import EspalierTensor
 package struct CheckpointGrower: Sendable {
   private let source: CheckpointReader
   private let growth: StateGrowth
-  private let slots: [SlotSpec]
+  private let table: SlotTable
   private let layout: Layout
   package let plan: CheckpointPlan
 
   /// - Parameters:
-  ///   - slots: the optimizer's.
+  ///   - optimizer: whose slots and layout the checkpoint has.
   ///   - world: of the new checkpoint; its ranks are the shards.
   ///   - state: the trainer's document for it.
   /// - Throws: `GrowthError` where the plan is not of this checkpoint.
   package init(
-    _ source: CheckpointReader, _ growth: StateGrowth, slots: [SlotSpec], granularity: Granularity,
+    _ source: CheckpointReader, _ growth: StateGrowth, for optimizer: any Optimizer,
     world: CheckpointWorld, state: [UInt8], saveID: SaveID, created: String = timestamp()
   ) throws {
     self.source = source
     self.growth = growth
-    self.slots = [.value] + slots
-    try growth.check(slots: self.slots, StoredSlots(source))
     let blueprint = growth.plan.new
-    layout = LayoutPlanner.plan(blueprint, ranks: world.ranks, granularity: granularity)
+    let table = SlotTable(blueprint, optimizer), costs = LayoutPlanner.costs(blueprint, for: optimizer)
+    self.table = table
+    try growth.check(table, StoredSlots(source))
+    layout = LayoutPlanner.plan(blueprint, ranks: world.ranks, costs: costs)
     plan = CheckpointPlan(
       saveID: saveID, step: source.step,
       tensors: blueprint.parameters.map {
         TensorRecord(name: $0.name, shape: $0.shape.dimensions, trainable: $0.isTrainable)
       },
-      slots: blueprint.parameters.map { spec in
-        spec.isTrainable ? [SlotSpec.value.name] + slots.map(\.name) : [SlotSpec.value.name]
-      },
+      slots: blueprint.parameters.indices.map(table.names),
       state: state, world: world,
-      segments: SegmentRecord(granularity: granularity, segments: blueprint.segments.map { Array($0.parameters) }),
+      segments: SegmentRecord(segments: blueprint.segments.map { Array($0.parameters) }, costs: costs),
       created: created)
   }
 
@@ -67,7 +66,7 @@ package struct CheckpointGrower: Sendable {
     _ encoder: ChunkEncoder, to body: inout ShardBody
   ) throws -> ShardStream.Written {
     let spec = growth.plan.new.parameters[piece.tensor]
-    guard let slot = slots.first(where: { $0.name == piece.slot }), let filling = growth.filling(spec, slot),
+    guard let slot = table.all.first(where: { $0.name == piece.slot }), let filling = growth.filling(spec, slot),
       let start = elements.baseAddress
     else { preconditionFailure("no plan says what '\(piece.slot)' of '\(spec.name)' is") }
     let values = try old.whole(filling.sources.filter { old.has(slot: slot.name, of: $0) }, slot: slot.name)

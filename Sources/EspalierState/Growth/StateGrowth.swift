@@ -33,7 +33,7 @@ package struct StateGrowth: Sendable {
         .shapeDisagrees, "store", "it holds another model than the plan leads to",
         remedy: "build the store from the plan's new blueprint")
     }
-    try check(slots: store.slots, source)
+    try check(store.table, source)
     for (index, spec) in store.blueprint.parameters.enumerated() {
       let pieces = store.ownPieces(of: index)
       for slot in store.slots where store.has(slot, index) {
@@ -48,7 +48,7 @@ package struct StateGrowth: Sendable {
   }
 
   /// The source is the state of the plan's old model, with all slots that are to grow.
-  package func check(slots: [SlotSpec], _ source: any WholeSlots) throws {
+  package func check(_ table: SlotTable, _ source: any WholeSlots) throws {
     for spec in plan.old.parameters {
       guard let shape = source.shape(of: spec.name) else {
         throw GrowthError(
@@ -59,8 +59,8 @@ package struct StateGrowth: Sendable {
           .shapeDisagrees, spec.name, "it is \(shape) in the state and \(spec.shape.dimensions) in the plan",
           remedy: "plan the growth for the model of this state")
       }
-      for slot in slots
-      where slot != .value && mode != .dropAll && spec.isTrainable && !source.isFrozen(spec.name)
+      for slot in table.rule(spec)
+      where mode != .dropAll && spec.isTrainable && !source.isFrozen(spec.name)
         && !source.has(slot: slot.name, of: spec.name)
       {
         throw GrowthError(

@@ -10,10 +10,16 @@ package struct LooseParameter {
   package var gradient: [Float]
   package var group = ParameterGroup()
 
-  package init(_ values: [Float], gradient: [Float], slots: [SlotSpec]) {
+  /// - Parameter axes: nil for one.
+  package init(
+    _ values: [Float], gradient: [Float], slots: [SlotSpec], axes: [Axis]? = nil, tags: Set<ParameterTag> = []
+  ) {
     spec =
       Scope.build { scope in
-        scope.segment("loose") { LooseLayer(parameter: $0.parameter("weight", [.output("row", values.count)], .zeros)) }
+        scope.segment("loose") {
+          LooseLayer(
+            parameter: $0.parameter("weight", axes ?? [.output("row", values.count)], .zeros, tags: tags))
+        }
       }.blueprint.parameters[0]
     self.slots = Dictionary(uniqueKeysWithValues: slots.map { ($0.name, Array(repeating: 0, count: values.count)) })
     self.slots["value"] = values
@@ -26,7 +32,7 @@ package struct LooseParameter {
   package mutating func update(
     _ optimizer: any Optimizer, at moment: UpdateMoment, cuts: [Int]? = nil, births: UpdateBirths = .none
   ) {
-    let cuts = cuts ?? [0, gradient.count]
+    let cuts = cuts ?? [0, gradient.count], scratch = Scratch()
     let names = slots.keys.sorted()
     let memory = names.map { UnsafeMutableBufferPointer<Float>.allocate(capacity: slots[$0]?.count ?? 0) }
     let gradients = UnsafeMutableBufferPointer<Float>.allocate(capacity: gradient.count)
@@ -40,7 +46,7 @@ package struct LooseParameter {
       let shard = ParameterShard(
         spec: spec, range: lower..<upper, group: group, value: value,
         gradient: UnsafeMutableBufferPointer(rebasing: gradients[lower..<upper]),
-        slots: stretches.filter { $0.key != "value" })
+        slots: stretches.filter { $0.key != "value" }, scratch: scratch)
       shard.forEachBirth(births, at: moment) { optimizer.update($0, at: $1) }
     }
     for (name, buffer) in zip(names, memory) { slots[name] = Array(buffer) }

@@ -21,31 +21,41 @@ struct ReshardPlan: Sendable {
   init(_ reader: CheckpointReader, ranks: Int) throws {
     let manifest = reader.manifest
     let record =
-      manifest.segments ?? SegmentRecord(granularity: .element, segments: [Array(manifest.tensors.indices)])
-    var shards: [[Piece]] = Array(repeating: [], count: ranks)
+      manifest.segments ?? SegmentRecord(segments: [Array(manifest.tensors.indices)])
+    func items(_ segment: [Int], _ isTrained: Bool) -> [LayoutPlanner.Item] {
+      segment.filter { manifest.tensors[$0].record.trainable == isTrained }.map {
+        LayoutPlanner.Item(
+          place: $0, count: manifest.tensors[$0].record.elementCount, cost: isTrained ? record.cost(of: $0) : 0)
+      }
+    }
     for segment in record.segments {
-      let counts = segment.map { manifest.tensors[$0].record.elementCount }
       var total = 0
-      for count in counts {
-        let (sum, overflow) = total.addingReportingOverflow(count)
+      for tensor in segment {
+        let (sum, overflow) = total.addingReportingOverflow(manifest.tensors[tensor].record.elementCount)
         guard !overflow, sum < Int.max / 2 else {
           throw CheckpointError.damaged(
             .invalidField, file: reader.path, "its tensors have more elements than a file can")
         }
         total = sum
       }
-      // As in a store, trained and frozen tensors are shared out each by themselves.
-      for isTrained in [true, false] {
-        let tensors = segment.filter { manifest.tensors[$0].record.trainable == isTrained }
-        let counts = tensors.map { manifest.tensors[$0].record.elementCount }
-        let part = LayoutPlanner.part(counts, ranks, record.granularity)
+    }
+    // As in a store, trained and frozen tensors are shared out each by themselves.
+    let trained = LayoutPlanner.parts(record.segments.map { items($0, true) }, ranks)
+    var shards: [[Piece]] = Array(repeating: [], count: ranks)
+    for (segment, front) in zip(record.segments, trained) {
+      for (part, items) in [
+        (front, items(segment, true)), (LayoutPlanner.even(items(segment, false), ranks), items(segment, false)),
+      ] {
         for rank in 0..<ranks {
           let slice = part.boundaries[rank]..<part.boundaries[rank + 1]
-          for (place, tensor) in tensors.enumerated() {
-            let own = (part.offsets[place]..<part.offsets[place] + counts[place]).clamped(to: slice)
+          for item in items {
+            let start = part.offsets[item.place] ?? 0
+            let own = (start..<start + item.count).clamped(to: slice)
             guard !own.isEmpty else { continue }
-            let range = own.lowerBound - part.offsets[place]..<own.upperBound - part.offsets[place]
-            shards[rank] += manifest.tensors[tensor].slots.indices.map { Piece(tensor: tensor, slot: $0, range: range) }
+            let range = own.lowerBound - start..<own.upperBound - start
+            shards[rank] += manifest.tensors[item.place].slots.indices.map {
+              Piece(tensor: item.place, slot: $0, range: range)
+            }
           }
         }
       }
