@@ -130,6 +130,11 @@ void ck_sgd(float *value, const float *gradient, float *buffer, ptrdiff_t count,
             nesterov, double decay, double gradient_scale) {
   chosen->sgd(value, gradient, buffer, count, rate, momentum, nesterov, decay, gradient_scale);
 }
+void ck_momentum(const float *gradient, float *buffer, float *direction, ptrdiff_t count, double keep, double share, int
+                 nesterov, double gradient_scale) {
+  chosen->momentum(gradient, buffer, direction, count, keep, share, nesterov, gradient_scale);
+}
+void ck_mirror_upper(float *a, ptrdiff_t size) { chosen->mirror_upper(a, size); }
 double ck_sum_of_squares(const float *x, ptrdiff_t count) { return chosen->sum_of_squares(x, count); }
 int ck_is_finite(const float *x, ptrdiff_t count) { return chosen->is_finite(x, count); }
 void ck_digest(uint64_t h, uint64_t first_index, const uint32_t *bits, ptrdiff_t count, uint64_t *low, uint64_t *high) {

@@ -53,6 +53,36 @@ import Testing
     #expect(difference("value", value, expected, Tolerance(absolute: 2e-6, relative: 2e-6)) == nil)
   }
 
+  @Test(arguments: [false, true]) func `momentum and its direction follow the formula in double for 20 steps`(
+    _ nesterov: Bool
+  ) {
+    let (count, keep, share, scale) = (37, 0.95, 0.05, 0.5)
+    var (buffer, direction) = ([Float](repeating: 0, count: count), [Float](repeating: 0, count: count))
+    var (expectedBuffer, expected) = ([Double](repeating: 0, count: count), [Double](repeating: 0, count: count))
+    for step in 0..<20 {
+      let gradient = values(UInt64(100 + step), count)
+      ck_momentum(gradient, &buffer, &direction, count, keep, share, nesterov ? 1 : 0, scale)
+      for i in 0..<count {
+        let g = Double(gradient[i]) * scale
+        expectedBuffer[i] = keep * expectedBuffer[i] + share * g
+        expected[i] = nesterov ? keep * expectedBuffer[i] + share * g : expectedBuffer[i]
+      }
+    }
+    #expect(difference("buffer", buffer, expectedBuffer, Tolerance(absolute: 1e-6, relative: 1e-6)) == nil)
+    #expect(difference("direction", direction, expected, Tolerance(absolute: 1e-6, relative: 1e-6)) == nil)
+  }
+
+  @Test(arguments: [0, 1, 2, 31, 32, 33, 70]) func `a mirrored upper half is a symmetric matrix`(_ size: Int) {
+    let before = values(5, size * size)
+    var after = before
+    ck_mirror_upper(&after, size)
+    for row in 0..<size {
+      for column in 0..<size {
+        #expect(after[row * size + column] == before[min(row, column) * size + max(row, column)])
+      }
+    }
+  }
+
   @Test func `SGD without a buffer steps along the gradient`() {
     var value: [Float] = [1, 2, 3]
     ck_sgd(&value, [1, 2, -4], nil, 3, 0.5, 0.9, 0, 0, 0.5)

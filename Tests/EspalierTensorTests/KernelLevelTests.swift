@@ -46,6 +46,10 @@ import Testing
         var buffer = dy
         table.sgd(&value, x, &buffer, count, 0.01, 0.9, 1, 0.1, 0.5)
       }
+      collect("momentum", count) { direction in
+        var buffer = dy
+        table.momentum(x, &buffer, &direction, count, 0.95, 0.05, 1, 0.5)
+      }
     }
     let (rows, columns) = (19, 37)
     let (x, dy) = (values("rows", rows * columns), values("upstream", rows * columns))

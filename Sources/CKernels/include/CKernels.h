@@ -102,6 +102,11 @@ void ck_adamw(float *value, const float *gradient, float *m, float *v, ptrdiff_t
 /// value = value·(1 - rate·decay) - rate·step. Without a buffer (null) step = g.
 void ck_sgd(float *value, const float *gradient, float *buffer, ptrdiff_t count, double rate, double momentum,
             int nesterov, double decay, double gradient_scale);
+/// With g = gradient · gradient_scale: buffer = keep·buffer + share·g; direction = nesterov ? keep·buffer + share·g : buffer.
+void ck_momentum(const float *gradient, float *buffer, float *direction, ptrdiff_t count, double keep, double share,
+                 int nesterov, double gradient_scale);
+/// a[j, i] = a[i, j] for i < j: a symmetric matrix of `size` rows from its upper half, the diagonal untouched.
+void ck_mirror_upper(float *a, ptrdiff_t size);
 
 // Sums and checks
 
@@ -138,7 +143,7 @@ const char *ck_level_for(const char *wanted, const char **reason);
   X(rms_norm) X(rms_norm_backward) X(layer_norm) X(layer_norm_backward) X(column_sums) X(store_sums)                   \
   X(rotary) X(attention_softmax) X(scale_rows) X(row_dots) X(attention_backward)                                       \
   X(gather_rows) X(scatter_add_rows) X(cross_entropy) X(dropout)                                                       \
-  X(adamw) X(sgd) X(sum_of_squares) X(is_finite) X(digest) X(planes_split) X(planes_join)
+  X(adamw) X(sgd) X(momentum) X(mirror_upper) X(sum_of_squares) X(is_finite) X(digest) X(planes_split) X(planes_join)
 
 struct ck_table {
 #define CK_FIELD(name) __typeof__(ck_##name) *name;

@@ -32,6 +32,35 @@ void CK(ck_sgd)(float *value, const float *gradient, float *buffer, ptrdiff_t co
   }
 }
 
+void CK(ck_momentum)(const float *gradient, float *buffer, float *direction, ptrdiff_t count, double keep, double share,
+                     int nesterov, double gradient_scale) {
+  float mu = (float)keep, part = (float)(share * gradient_scale);
+  FOR_LANES(i, n, count) {
+    f16 g = LOAD(gradient + i, n) * part;
+    f16 b = CK(fma)(LOAD(buffer + i, n), (f16)mu, g);
+    STORE(buffer + i, b, n);
+    STORE(direction + i, nesterov ? CK(fma)(b, (f16)mu, g) : b, n);
+  }
+}
+
+// In tiles through a small buffer, so that memory is read and written along rows: columns of a power of two rows fall on one set of the
+// cache (1024 rows: 0.93 ms without the buffer).
+void CK(ck_mirror_upper)(float *a, ptrdiff_t size) {
+  enum { tile = 32 };
+  float turned[tile][tile];
+  for (ptrdiff_t top = 0; top < size; top += tile)
+    for (ptrdiff_t left = top; left < size; left += tile) {
+      ptrdiff_t rows = size - top < tile ? size - top : tile, columns = size - left < tile ? size - left : tile;
+      for (ptrdiff_t row = 0; row < rows; row++)
+        for (ptrdiff_t column = 0; column < columns; column++)
+          turned[column][row] = a[(top + row) * size + left + column];
+      for (ptrdiff_t column = 0; column < columns; column++) {
+        ptrdiff_t count = top == left ? column : rows;
+        for (ptrdiff_t row = 0; row < count; row++) a[(left + column) * size + top + row] = turned[column][row];
+      }
+    }
+}
+
 // The square of a float is exact in double, so fused and unfused sums agree.
 double CK(ck_sum_of_squares)(const float *x, ptrdiff_t count) {
   d16 total = 0.0;

@@ -1,0 +1,222 @@
+import CKernels
+import COpenBLAS
+
+/// The matrix with the singular vectors of another and singular values near 1, by an odd polynomial applied a few times.
+///
+/// X = u / (c·‖u‖ + ε), then X ← aX + bAX + cA²X with A = XXᵀ for each step of the polynomial; for tall matrices the same with
+/// A = XᵀX from the right, so nothing is ever transposed. XXᵀ and A² are symmetric and cost half of a product. In the Gram form the
+/// steps are taken on A alone, and X is multiplied once at the end.
+/// - Jordan et al. 2024, kellerjordan.github.io/posts/muon; Amsel et al. 2025, arXiv:2505.16932; Gram form: Dao AI Lab,
+///   gram-newton-schulz.
+package struct NewtonSchulz: Sendable {
+  /// a, b, c of aX + bX³ + cX⁵.
+  package struct Step: Sendable, Hashable {
+    package let a, b, c: Double
+    package init(_ a: Double, _ b: Double, _ c: Double) { (self.a, self.b, self.c) = (a, b, c) }
+  }
+
+  /// How the steps are computed: the same map in exact arithmetic, other bits.
+  package enum Form: String, Sendable, Codable {
+    case standard, gram
+
+    /// The form for a shape: a function of the shape alone, so that every rank and every run takes the same.
+    ///
+    /// Gram costs 3m²n + 17m³ and standard 15m²n + 5m³ for five steps on m × n, even at n = m; the standard form is the more exact
+    /// one, so that Gram is taken only where it saves a fifth, at n = 1.5 m. Below a side of 64 time does not matter.
+    package static func chosen(rows: Int, columns: Int) -> Form {
+      let (short, long) = (min(rows, columns), max(rows, columns))
+      return short >= 64 && 2 * long >= 3 * short ? .gram : .standard
+    }
+  }
+
+  package let steps: [Step]
+  /// c above: what the norm is multiplied with.
+  package let multiplier: Double
+  /// ε above.
+  package let epsilon: Double
+
+  package init(steps: [Step], multiplier: Double, epsilon: Double) {
+    self.steps = steps
+    self.multiplier = multiplier
+    self.epsilon = epsilon
+  }
+
+  /// Sides of symmetric products up to which all of it is computed in one call, and half of it thrown away.
+  static let leaf = 64
+
+  /// Floats of working memory.
+  package static func scratchCount(rows: Int, columns: Int, form: Form) -> Int {
+    let short = min(rows, columns)
+    return aligned(rows * columns) + (form == .gram ? 4 : 2) * aligned(short * short)
+  }
+
+  /// Floating-point operations that are done, multiplications and additions counted.
+  package func operations(rows: Int, columns: Int, form: Form) -> Double {
+    let (m, n) = (Double(min(rows, columns)), Double(max(rows, columns)))
+    let half = m * m * n  // a symmetric product of m rows and n terms
+    let count = Double(steps.count)
+    switch form {
+    case .standard: return count * (half + m * m * m + 2 * m * m * n)
+    case .gram:
+      let symmetric = Symmetric.operations(min(rows, columns))
+      return half + (2 * count - 1) * m * m * m + 2 * (count - 1) * symmetric + 2 * m * m * n
+    }
+  }
+
+  /// Replaces `x` [rows, columns]; `scratch` holds `scratchCount` floats.
+  package func callAsFunction(
+    _ x: UnsafeMutablePointer<Float>, rows: Int, columns: Int, form: Form? = nil, scratch: UnsafeMutablePointer<Float>
+  ) {
+    let count = rows * columns
+    if count == 0 { return }
+    // By chunks and in double: no underflow, and the order of the sum is fixed.
+    let squares = stride(from: 0, to: count, by: 4096).reduce(0.0) {
+      $0 + ck_sum_of_squares(x + $1, min(4096, count - $1))
+    }
+    ck_scale(x, Float(1 / (multiplier * squares.squareRoot() + epsilon)), 0, x, count)
+    let other = scratch, small = scratch + Self.aligned(count)
+    let shape = Matrix(rows: rows, columns: columns)
+    switch form ?? Form.chosen(rows: rows, columns: columns) {
+    case .standard: standard(x, other, small, shape)
+    case .gram: gram(x, other, small, shape)
+    }
+  }
+
+  private func standard(
+    _ x: UnsafeMutablePointer<Float>, _ other: UnsafeMutablePointer<Float>, _ small: UnsafeMutablePointer<Float>,
+    _ shape: Matrix
+  ) {
+    var (from, to) = (x, other)
+    let size = shape.short, a = small, polynomial = small + Self.aligned(size * size)
+    for step in steps {
+      shape.gram(of: from, into: a)
+      ck_mirror_upper(a, size)
+      step.polynomial(of: a, size, into: polynomial)
+      shape.multiply(polynomial, from, into: to)
+      swap(&from, &to)
+    }
+    if from != x { x.update(from: from, count: shape.rows * shape.columns) }
+  }
+
+  private func gram(
+    _ x: UnsafeMutablePointer<Float>, _ other: UnsafeMutablePointer<Float>, _ small: UnsafeMutablePointer<Float>,
+    _ shape: Matrix
+  ) {
+    let size = shape.short, room = Self.aligned(size * size)
+    var r = small, q = small + room, z = small + 2 * room, spare = small + 3 * room
+    shape.gram(of: x, into: r)
+    ck_mirror_upper(r, size)
+    for (index, step) in steps.enumerated() {
+      step.polynomial(of: r, size, into: z)
+      let isLast = index == steps.count - 1
+      // Polynomials of one symmetric matrix commute, so their products are symmetric: half of each is computed.
+      if index == 0 {
+        q.update(from: z, count: size * size)
+      } else {
+        Symmetric.product(q, z, size, into: spare)
+        swap(&q, &spare)
+      }
+      if !isLast {
+        Symmetric.square(z, size, into: spare)
+        Symmetric.product(r, spare, size, into: z)
+        swap(&r, &z)
+      }
+    }
+    shape.multiply(q, x, into: other)
+    x.update(from: other, count: shape.rows * shape.columns)
+  }
+
+  /// Elements with padding to 64 bytes.
+  private static func aligned(_ count: Int) -> Int { (count + 15) / 16 * 16 }
+}
+
+extension NewtonSchulz.Step {
+  /// aI + bR + cR² of a symmetric matrix.
+  fileprivate func polynomial(
+    of r: UnsafeMutablePointer<Float>, _ size: Int, into result: UnsafeMutablePointer<Float>
+  ) {
+    result.update(from: r, count: size * size)
+    ProgressCounter.tick()
+    cblas_ssyrk(
+      CblasRowMajor, CblasUpper, CblasNoTrans, Int32(size), Int32(size), Float(c), r, Int32(size), Float(b), result,
+      Int32(size))
+    for index in 0..<size { result[index * (size + 1)] += Float(a) }
+    ck_mirror_upper(result, size)
+  }
+}
+
+/// A shape, seen from its short side.
+private struct Matrix {
+  let rows: Int
+  let columns: Int
+  var short: Int { min(rows, columns) }
+  var isTall: Bool { rows > columns }
+
+  /// The upper half of XXᵀ, or of XᵀX where X is tall.
+  func gram(of x: UnsafeMutablePointer<Float>, into result: UnsafeMutablePointer<Float>) {
+    ProgressCounter.tick()
+    cblas_ssyrk(
+      CblasRowMajor, CblasUpper, isTall ? CblasTrans : CblasNoTrans, Int32(short), Int32(max(rows, columns)), 1, x,
+      Int32(columns), 0, result, Int32(short))
+  }
+
+  /// P·X, or X·P where X is tall.
+  func multiply(
+    _ p: UnsafeMutablePointer<Float>, _ x: UnsafeMutablePointer<Float>, into result: UnsafeMutablePointer<Float>
+  ) {
+    let symmetric = MatrixPlace(p, stride: short), whole = MatrixPlace(x, stride: columns)
+    EspalierTensor.multiply(
+      rows, columns, short, isTall ? whole : symmetric, isTall ? symmetric : whole, beta: 0,
+      into: MatrixPlace(result, stride: columns))
+  }
+}
+
+/// Products of symmetric matrices that are symmetric themselves: the upper half is computed and mirrored.
+private enum Symmetric {
+  static func square(_ a: UnsafeMutablePointer<Float>, _ size: Int, into result: UnsafeMutablePointer<Float>) {
+    ProgressCounter.tick()
+    cblas_ssyrk(
+      CblasRowMajor, CblasUpper, CblasNoTrans, Int32(size), Int32(size), 1, a, Int32(size), 0, result, Int32(size))
+    ck_mirror_upper(result, size)
+  }
+
+  /// a · b. The square above the diagonal is one product, and the two triangles beside it are halved in turn: at 384 rows 95 GFLOP/s of
+  /// what is needed, where panels of 128 rows reach 77 and sgemm 106 (one core of Zen 4).
+  static func product(
+    _ a: UnsafeMutablePointer<Float>, _ b: UnsafeMutablePointer<Float>, _ size: Int,
+    into result: UnsafeMutablePointer<Float>
+  ) {
+    triangle(0, size, a, b, size, into: result)
+    ck_mirror_upper(result, size)
+  }
+
+  /// The upper half of `count` rows and columns from `first` on.
+  private static func triangle(
+    _ first: Int, _ count: Int, _ a: UnsafeMutablePointer<Float>, _ b: UnsafeMutablePointer<Float>, _ size: Int,
+    into result: UnsafeMutablePointer<Float>
+  ) {
+    func block(_ rows: Int, _ left: Int, _ columns: Int) {
+      multiply(
+        rows, columns, size, MatrixPlace(a + first * size, stride: size), MatrixPlace(b + left, stride: size), beta: 0,
+        into: MatrixPlace(result + first * size + left, stride: size))
+    }
+    guard let top = half(count) else { return block(count, first, count) }
+    block(top, first + top, count - top)
+    triangle(first, top, a, b, size, into: result)
+    triangle(first + top, count - top, a, b, size, into: result)
+  }
+
+  /// Where a triangle is halved: on a multiple of 16; nil for one that is computed whole.
+  private static func half(_ count: Int) -> Int? {
+    count > NewtonSchulz.leaf ? (count / 2 + 15) / 16 * 16 : nil
+  }
+
+  /// What `product` does.
+  static func operations(_ size: Int) -> Double {
+    func elements(_ count: Int) -> Int {
+      guard let top = half(count) else { return count * count }
+      return top * (count - top) + elements(top) + elements(count - top)
+    }
+    return 2 * Double(size) * Double(elements(size))
+  }
+}
