@@ -15,6 +15,7 @@ public struct Catalogue: Sendable {
     ],
     optimizers: [
       AdamW.self,
+      Muon.self,
       SGD.self,
     ],
     growth: [

@@ -15,6 +15,8 @@ public struct ParameterTag: Hashable, Codable, Sendable, ExpressibleByStringLite
   public static let embedding: ParameterTag = "embedding"
   /// The projection to the logits.
   public static let head: ParameterTag = "head"
+  /// The projection of raw features, the first of a model.
+  public static let rawInput: ParameterTag = "rawInput"
   /// The gain of a root-mean-square norm.
   public static let rmsGain: ParameterTag = "rmsGain"
   /// The gain of a layer norm, which also takes the mean away.

@@ -49,9 +49,24 @@ package struct RunStart: Codable, Sendable {
     let problems = reader.verify(full: true)
     if let first = problems.first { throw first }
     try checkConstants(of: reader, run)
+    if let note = otherOptimizer(than: run, in: reader, options) { notes.append(note) }
     return RunStart(
       checkpoint: start.from, saveID: reader.saveID, slots: start.slots, isResume: false, state: state, notes: notes,
       holder: holder)
+  }
+
+  /// What to know where weights change between Muon and another optimizer (Liu et al. 2025, arXiv:2502.16982, tables 6 and 7).
+  private static func otherOptimizer(
+    than run: ResolvedRun, in reader: CheckpointReader, _ options: TrainerOptions
+  ) -> String? {
+    guard let state = try? TrainingState(from: reader),
+      let old = try? RunSettings(
+        canonicalJSON: state.settings, name: "settings of \(reader.path)", choices: options.catalogue.choices)
+    else { return nil }  // weights from elsewhere
+    let (before, now) = (old.optimizer.name, run.settings.optimizer.name)
+    guard before != now, [before, now].contains(Muon.name) else { return nil }
+    return "the weights were trained with '\(before)' and go on with '\(now)': "
+      + "what Muon gains was seen only where it trained from the start"
   }
 
   private static func resume(

@@ -110,7 +110,7 @@ import Testing
   func shelf() throws {
     let shelf = try object(["list"])
     for (key, names) in [
-      "models": Catalogue.standard.models.map { $0.name }, "optimizers": ["adamw", "sgd"],
+      "models": Catalogue.standard.models.map { $0.name }, "optimizers": ["adamw", "muon", "sgd"],
       "data": ["synthetic", "text"],
     ] {
       let listed = (shelf[key] as? [[String: String]] ?? []).compactMap { $0["name"] }

@@ -7,21 +7,28 @@ import Testing
 
 /// What ranks counted while they ran, held against what `plan` says: counters, not formulas.
 @Suite struct CountersTests {
-  private func plan(_ overrides: [String], ranks: Int) throws -> RunPlan {
+  private func plan(_ recipe: String, _ overrides: [String], ranks: Int) throws -> RunPlan {
     let settings = try RunSettings(
-      recipe: SettingsFile(text: TinyRuns.decoder, name: "recipe"), overrides: overrides,
+      recipe: SettingsFile(text: recipe, name: "recipe"), overrides: overrides,
       choices: Catalogue.standard.choices)
     return try RunPlan(ResolvedRun(settings), ranks: ranks)
   }
 
   @Test("each rank computes the samples of its lanes, and sends and holds what plan says", arguments: 1...4, 0...3)
   func counters(ranks: Int, stage: Int) throws {
+    try counters(TinyRuns.decoder, ranks: ranks, stage: stage)
+  }
+
+  @Test("where matrices have owners and slots belong to some parameters alone, likewise", arguments: [2, 3], 0...3)
+  func owners(ranks: Int, stage: Int) throws { try counters(MuonRunsTests.recipe, ranks: ranks, stage: stage) }
+
+  private func counters(_ recipe: String, ranks: Int, stage: Int) throws {
     let steps = 5
     let overrides = ["stage=\(stage)", "schedule.0.train.steps=\(steps)", "evaluate.batches=1", "evaluate.every=0"]
     try Runs.inTemporaryDirectory { directory in
       let result = try Runs.train(
-        TinyRuns.decoder, set: overrides + ["data.text.validation=0%"], ranks: ranks, in: directory + "/run")
-      let plan = try plan(overrides, ranks: ranks)
+        recipe, set: overrides + ["data.text.validation=0%"], ranks: ranks, in: directory + "/run")
+      let plan = try plan(recipe, overrides, ranks: ranks)
       let dealing = LaneDealing(lanes: 8, ranks: ranks, order: stage >= 2 ? .roundRobin : .contiguous)
       for rank in 0..<ranks {
         let figures = result.ranks[rank]

@@ -40,7 +40,9 @@ public struct MLP: Model {
     layers = (0..<c.depth).map { index in
       let input: Axis = index == 0 ? .input("feature", c.features) : .input("hidden.\(index - 1)", c.width)
       return scope.segment("layers.\(index)") {
-        HiddenLayer($0, from: input, to: .output("hidden.\(index)", c.width), c.activation, dropout: c.dropout)
+        HiddenLayer(
+          $0, from: input, to: .output("hidden.\(index)", c.width), c.activation, dropout: c.dropout,
+          tags: index == 0 ? [.rawInput] : [])
       }
     }
     head = scope.segment("head") {
@@ -104,8 +106,11 @@ struct HiddenLayer: Layer {
   let dropout: Dropout
   let activation: MLP.Nonlinearity
 
-  init(_ scope: Scope, from input: Axis, to output: Axis, _ activation: MLP.Nonlinearity, dropout rate: Float) {
-    linear = Linear(scope, from: input, to: output, bias: true)
+  init(
+    _ scope: Scope, from input: Axis, to output: Axis, _ activation: MLP.Nonlinearity, dropout rate: Float,
+    tags: Set<ParameterTag>
+  ) {
+    linear = Linear(scope, from: input, to: output, bias: true, tags: tags)
     dropout = Dropout(scope, rate: rate)
     self.activation = activation
   }

@@ -30,9 +30,14 @@ public struct AdamW: Optimizer {
   public static let summary = "Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101)."
 
   let options: Options
+  /// The names of the slots.
+  private let first, second: String
 
   /// - Throws: `OptimizerError` for a negative or infinite rate or decay, a β outside 0 ..< 1, an ε that is not positive.
-  public init(_ options: Options) throws {
+  public init(_ options: Options) throws { try self.init(options, slotPrefix: Self.name) }
+
+  /// For an optimizer that leaves some weights to AdamW.
+  init(_ options: Options, slotPrefix: String) throws {
     for (name, value) in [("rate", options.rate), ("decay", options.decay)] {
       guard value >= 0 else { throw OptimizerError(name, "is \(value) and must not be negative") }
       guard value.isFinite else { throw OptimizerError(name, "is \(value) and must be finite") }
@@ -44,20 +49,21 @@ public struct AdamW: Optimizer {
       throw OptimizerError("epsilon", "is \(options.epsilon) and must be positive")
     }
     self.options = options
+    (first, second) = (slotPrefix + ".m", slotPrefix + ".v")
   }
 
   /// η.
   public var rate: Double { options.rate }
   /// The first moment m and the second v.
   public var slots: [SlotSpec] {
-    [SlotSpec("adamw.m", growth: .likeGradient), SlotSpec("adamw.v", growth: .likeSquaredGradient)]
+    [SlotSpec(first, growth: .likeGradient), SlotSpec(second, growth: .likeSquaredGradient)]
   }
 
   /// One fused pass over the stretch.
   public func update(_ shard: ParameterShard, at moment: UpdateMoment) {
     ck_adamw(
-      shard.value.baseAddress, shard.gradient.baseAddress, shard.slot("adamw.m").baseAddress,
-      shard.slot("adamw.v").baseAddress, shard.value.count, moment.rate * shard.group.rate, options.beta1,
+      shard.value.baseAddress, shard.gradient.baseAddress, shard.slot(first).baseAddress,
+      shard.slot(second).baseAddress, shard.value.count, moment.rate * shard.group.rate, options.beta1,
       options.beta2,
       options.epsilon, options.decay * shard.group.decay, 1 - power(options.beta1, moment.count),
       1 - power(options.beta2, moment.count), moment.gradientScale)

@@ -17,7 +17,8 @@ public struct SettingsChange: Sendable, Equatable, Codable {
 
   /// Settings that only say what happens next, or where and how it is computed, and that what was learnt does not depend on.
   static let freeKeys = [
-    "schedule", "optimizer.*.rate", "groups.*.rate", "evaluate", "save", "log", "stage", "threads", "recompute",
+    "schedule", "optimizer.*.rate", "optimizer.*.adamRate",
+    "groups.*.rate", "evaluate", "save", "log", "stage", "threads", "recompute",
     "reduction", "wire", "checks",
     "nonFinite", "timeLimit",
   ]

@@ -1,0 +1,182 @@
+import CKernels
+public import EspalierNN
+public import EspalierState
+import EspalierTensor
+
+/// Momentum orthogonalised by Newton–Schulz for hidden matrices, AdamW for everything else.
+///
+/// For each matrix: m ← μm + (1 − μ)g; u = μm + (1 − μ)g in Nesterov's form, else m; θ ← θ(1 − η·λ) − η·s·NS(u), with s by the
+/// shape. A matrix whose gradient is exactly zero is left alone, momentum and decay included: NS would give a stale direction its full
+/// size. Fused projections are split by the parts that their axis declares.
+/// - Jordan et al. 2024, kellerjordan.github.io/posts/muon; Liu et al. 2025, arXiv:2502.16982 (scale, decay); Amsel et al. 2025,
+///   arXiv:2505.16932 (polynomial).
+public struct Muon: Optimizer {
+  /// What a recipe may set; `fields` says what each option means.
+  public struct Options: Settings {
+    public var rate: Double = 6e-4
+    public var decay: Double = 0.1
+    public var momentum: Double = 0.95
+    public var nesterov = true
+    public var form = MomentumForm.ema
+    public var preset = Preset.polarExpress
+    public var scale = Scale.matchRMSAdamW
+    public var split = Split.parts
+    public var include: [String] = []
+    public var exclude: [String] = []
+    public var adamRate: Double = 0
+    public var adamDecay: Double = 0.1
+    public var adamBeta1: Double = 0.9
+    public var adamBeta2: Double = 0.95
+    public var adamEpsilon: Double = 1e-8
+    public init() {}
+
+    public static let fields: [SettingField] = [
+      SettingField("rate", unit: "1/step", "Learning rate of matrices at the top of the schedule's shape, η."),
+      SettingField("decay", unit: "1/rate", "Decoupled weight decay of matrices, λ."),
+      SettingField("momentum", unit: "", "Memory of the momentum, μ."),
+      SettingField("nesterov", unit: "bool", "Nesterov's form of the momentum."),
+      SettingField(
+        "form", unit: "ema | sum",
+        "How the momentum is kept: an average or a sum of gradients; steps are alike, and a resume converts."),
+      SettingField(
+        "preset", unit: "polar_express | classical | you | dsv4",
+        "The polynomials of Newton–Schulz: arXiv:2505.16932; Jordan's quintic; two others in use."),
+      SettingField(
+        "scale", unit: "match_rms_adamw | original | spectral",
+        "What an orthogonal update is multiplied with: 0.2·√max(out, in), for AdamW's rates; √max(1, out/in); √(out/in)."
+      ),
+      SettingField(
+        "split", unit: "parts | heads | none",
+        "What is orthogonalised by itself: parts of fused projections, heads, or whole parameters."),
+      SettingField(
+        "include", unit: "list of name patterns",
+        "Parameters that are updated as matrices besides hidden projections; embeddings and heads are refused."),
+      SettingField("exclude", unit: "list of name patterns", "Parameters that are left to AdamW."),
+      SettingField("adamRate", unit: "1/step, 0 = rate", "Learning rate of everything else."),
+      SettingField("adamDecay", unit: "1/rate", "Weight decay of everything else; gains and biases are exempt."),
+      SettingField("adamBeta1", unit: "", "Memory of AdamW's first moment."),
+      SettingField("adamBeta2", unit: "", "Memory of AdamW's second moment."),
+      SettingField("adamEpsilon", unit: "", "Added to the root of AdamW's second moment."),
+    ]
+  }
+
+  public static let name = "muon"
+  public static let summary =
+    "Orthogonalised momentum for hidden matrices, AdamW for the rest "
+    + "(Jordan et al. 2024; Liu et al. 2025, arXiv:2502.16982; Amsel et al. 2025, arXiv:2505.16932)."
+
+  let options: Options
+  /// For what is no hidden matrix.
+  private let adam: AdamW
+  private let iteration: NewtonSchulz
+
+  /// - Throws: `OptimizerError` for a rate that is not positive, a negative decay, or a memory outside 0 ..< 1.
+  public init(_ options: Options) throws {
+    guard options.rate > 0, options.rate.isFinite else {
+      throw OptimizerError("rate", "is \(options.rate) and must be positive")
+    }
+    guard options.decay >= 0, options.decay.isFinite else {
+      throw OptimizerError("decay", "is \(options.decay) and must not be negative")
+    }
+    guard (0..<1).contains(options.momentum) else {
+      throw OptimizerError("momentum", "is \(options.momentum) and must lie in 0 ..< 1")
+    }
+    var rest = AdamW.Options()
+    (rest.rate, rest.decay, rest.epsilon) = (options.adamRate, options.adamDecay, options.adamEpsilon)
+    (rest.beta1, rest.beta2) = (options.adamBeta1, options.adamBeta2)
+    do { adam = try AdamW(rest, slotPrefix: Self.name) } catch let error as OptimizerError {
+      throw OptimizerError("adam" + error.option.prefix(1).uppercased() + error.option.dropFirst(), error.reason)
+    }
+    self.options = options
+    iteration = options.preset.iteration
+  }
+
+  /// η.
+  public var rate: Double { options.rate }
+
+  /// The momentum of matrices, whose name tells its form, and AdamW's moments of everything else.
+  public var slots: [SlotSpec] { [momentum] + adam.slots }
+
+  /// One or the other.
+  public func slots(of spec: ParameterSpec) -> [SlotSpec] { isMatrix(spec) ? [momentum] : adam.slots }
+
+  private static func slot(_ form: MomentumForm) -> String { "\(name).momentum.\(form.rawValue)" }
+
+  /// A checkpoint of the other form is converted when it is read.
+  private var momentum: SlotSpec {
+    let kept = 1 - options.momentum
+    return switch options.form {
+    case .ema: SlotSpec(Self.slot(.ema), growth: .likeGradient, conversions: [Self.slot(.sum): Float(kept)])
+    case .sum: SlotSpec(Self.slot(.sum), growth: .likeGradient, conversions: [Self.slot(.ema): Float(1 / kept)])
+    }
+  }
+
+  /// Newton–Schulz needs whole matrices.
+  public func granularity(of spec: ParameterSpec) -> Granularity { isMatrix(spec) ? .matrix : .element }
+
+  /// Operations that an element's traffic through memory is worth: about 20 bytes against a product's rate on one core.
+  private static let elementCost = 100.0
+
+  /// The operations of Newton–Schulz in the form that is taken, and what passing over the elements is worth.
+  public func cost(of spec: ParameterSpec) -> Double {
+    let passing = Self.elementCost * Double(spec.count)
+    guard isMatrix(spec) else { return passing }
+    return blocks(of: spec).reduce(passing) {
+      let form = NewtonSchulz.Form.chosen(rows: $1.rows, columns: $1.columns)
+      return $0 + iteration.operations(rows: $1.rows, columns: $1.columns, form: form)
+    }
+  }
+
+  /// "3 blocks: 384 x 384 standard"
+  public func form(of spec: ParameterSpec) -> String? {
+    guard isMatrix(spec) else { return "adamw" }
+    var kinds: [(text: String, count: Int)] = []
+    for block in blocks(of: spec) {
+      let text =
+        "\(block.rows) x \(block.columns) \(NewtonSchulz.Form.chosen(rows: block.rows, columns: block.columns))"
+      if kinds.last?.text == text { kinds[kinds.count - 1].count += 1 } else { kinds.append((text, 1)) }
+    }
+    return "muon: " + kinds.map { $0.count == 1 ? $0.text : "\($0.count) of \($0.text)" }.joined(separator: ", ")
+  }
+
+  /// Whole matrices; stretches of everything else.
+  public func update(_ shard: ParameterShard, at moment: UpdateMoment) {
+    if isMatrix(shard.spec) {
+      precondition(shard.range == 0..<shard.spec.count, "'\(shard.spec.name)' is cut at \(shard.range)")
+      for block in blocks(of: shard.spec) { update(block, of: shard, at: moment) }
+    } else {
+      var moment = moment
+      if options.adamRate > 0 { moment.rate *= options.adamRate / options.rate }
+      adam.update(shard, at: moment)
+    }
+  }
+
+  private func update(_ block: MuonBlock, of shard: ParameterShard, at moment: UpdateMoment) {
+    let buffer = shard.slot(momentum.name)
+    guard let value = shard.value.baseAddress, let gradient = shard.gradient.baseAddress,
+      let kept = buffer.baseAddress
+    else { return }
+    var squares = 0.0
+    block.forEachStretch { start, _, count in squares += ck_sum_of_squares(gradient + start, count) }
+    if squares == 0 { return }
+
+    let form = NewtonSchulz.Form.chosen(rows: block.rows, columns: block.columns)
+    let room = (block.count + 15) / 16 * 16
+    let direction = shard.scratch.floats(
+      room + NewtonSchulz.scratchCount(rows: block.rows, columns: block.columns, form: form))
+    let share = options.form == .ema ? 1 - options.momentum : 1
+    block.forEachStretch { start, inBlock, count in
+      ck_momentum(
+        gradient + start, kept + start, direction + inBlock, count, options.momentum, share, options.nesterov ? 1 : 0,
+        moment.gradientScale)
+    }
+    iteration(direction, rows: block.rows, columns: block.columns, form: form, scratch: direction + room)
+    // A plain step along s·O.
+    let factor = options.scale.factor(rows: block.rows, columns: block.columns)
+    block.forEachStretch { start, inBlock, count in
+      ck_sgd(
+        value + start, direction + inBlock, nil, count, moment.rate * shard.group.rate, 0, 0,
+        options.decay * shard.group.decay, factor)
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import EspalierMethods
+import EspalierTensor
+import EspalierTesting
+import Testing
+
+/// The orthogonal factor, held against 64-bit numbers.
+@Suite struct NewtonSchulzTests {
+  static func run(
+    _ preset: Muon.Preset, _ input: [Float], _ shape: [Int], _ form: NewtonSchulz.Form? = nil
+  ) -> [Float] {
+    var x = input
+    let chosen = form ?? .chosen(rows: shape[0], columns: shape[1])
+    // Whatever lies in the working memory must not matter.
+    var scratch = [Float](
+      repeating: .nan, count: NewtonSchulz.scratchCount(rows: shape[0], columns: shape[1], form: chosen))
+    x.withUnsafeMutableBufferPointer { x in
+      scratch.withUnsafeMutableBufferPointer { scratch in
+        guard let x = x.baseAddress, let scratch = scratch.baseAddress else { return }
+        preset.iteration(x, rows: shape[0], columns: shape[1], form: form, scratch: scratch)
+      }
+    }
+    return x
+  }
+
+  /// The definition, in 64 bits and without a thought for speed.
+  static func reference(_ preset: Muon.Preset, _ input: [Float], rows: Int, columns: Int) -> [Double] {
+    let iteration = preset.iteration
+    let norm = input.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+    var x = input.map { Double($0) / (iteration.multiplier * norm + iteration.epsilon) }
+    for step in iteration.steps {
+      var a = [Double](repeating: 0, count: rows * rows), square = a, next = x
+      for i in 0..<rows {
+        for j in 0..<rows {
+          a[i * rows + j] = (0..<columns).reduce(0) { $0 + x[i * columns + $1] * x[j * columns + $1] }
+        }
+      }
+      for i in 0..<rows {
+        for j in 0..<rows { square[i * rows + j] = (0..<rows).reduce(0) { $0 + a[i * rows + $1] * a[$1 * rows + j] } }
+      }
+      for i in 0..<rows {
+        for j in 0..<columns {
+          next[i * columns + j] = (0..<rows).reduce(step.a * x[i * columns + j]) {
+            $0 + (step.b * a[i * rows + $1] + step.c * square[i * rows + $1]) * x[$1 * columns + j]
+          }
+        }
+      }
+      x = next
+    }
+    return x
+  }
+
+  @Test("both forms give the matrices of the golden file", arguments: [NewtonSchulz.Form.standard, .gram])
+  func goldens(form: NewtonSchulz.Form) throws {
+    let goldens = try MuonGoldens.read().newton_schulz
+    try #require(goldens.count == 8)
+    for golden in goldens {
+      let preset = try #require(Muon.Preset(rawValue: golden.preset))
+      let limit = form == .gram ? 5e-3 : golden.name.hasPrefix("near_rank_one") ? 2e-4 : 2e-5
+      let found = Self.run(preset, golden.input.floats, golden.input.shape, form)
+      #expect(
+        difference(golden.name, found, golden.output.data, Tolerance(absolute: limit, relative: 0)) == nil,
+        "\(golden.preset) \(form)")
+    }
+  }
+
+  /// Below and above the side from which Gram is chosen, tall and wide, one panel of a symmetric product and several.
+  static let shapes = [[9, 20], [20, 9], [64, 96], [100, 64], [70, 66], [1, 5], [5, 1], [150, 230]]
+
+  @Test("every preset is its definition at every shape, in the form that is chosen", arguments: shapes)
+  func definition(shape: [Int]) {
+    let key = RandomKey(seed: 4)
+    let input = (0..<shape[0] * shape[1]).map { Float(key.uniform(at: UInt64($0)) - 0.5) }
+    let presets = shape[0] * shape[1] > 10_000 ? [Muon.Preset.polarExpress] : Muon.Preset.allCases
+    for preset in presets {
+      let isGram = NewtonSchulz.Form.chosen(rows: shape[0], columns: shape[1]) == .gram
+      let expected = Self.reference(preset, input, rows: shape[0], columns: shape[1])
+      let limit = isGram ? 5e-3 : 1e-4
+      #expect(
+        difference(
+          "\(preset) of \(shape)", Self.run(preset, input, shape), expected, Tolerance(absolute: limit, relative: 0))
+          == nil)
+    }
+  }
+
+  @Test("Gram is chosen from a side of 64 and an aspect of 1.5, whichever side is the long one")
+  func choice() {
+    #expect(NewtonSchulz.Form.chosen(rows: 64, columns: 96) == .gram)
+    #expect(NewtonSchulz.Form.chosen(rows: 96, columns: 64) == .gram)
+    #expect(NewtonSchulz.Form.chosen(rows: 64, columns: 95) == .standard)
+    #expect(NewtonSchulz.Form.chosen(rows: 63, columns: 4096) == .standard)
+  }
+
+  @Test("zero stays zero, tiny matrices do not underflow, a factor changes nothing", arguments: Muon.Preset.allCases)
+  func factors(preset: Muon.Preset) {
+    #expect(Self.run(preset, [Float](repeating: 0, count: 15), [3, 5]).allSatisfy { $0 == 0 })
+    let key = RandomKey(seed: 5)
+    let input = (0..<15).map { Float(key.uniform(at: UInt64($0)) - 0.5) }
+    let plain = Self.run(preset, input, [3, 5]).map { Double($0) }
+    let large = Self.run(preset, input.map { $0 * 4096 }, [3, 5])
+    #expect(difference("a multiple", large, plain, Tolerance(absolute: 2e-5, relative: 0)) == nil)
+    // Squares of 1e-30 are below what 32 bits hold.
+    let tiny = Self.run(preset, input.map { $0 * 1e-30 }, [3, 5])
+    #expect(tiny.contains { $0 != 0 } && tiny.allSatisfy { abs($0) < 1e-15 })
+  }
+}
