@@ -50,6 +50,8 @@ package final class TrainingStep {
     package let gradientNorm: Double
     /// False where loss or gradient were not finite and nothing was updated.
     package let isFinite: Bool
+    /// What the optimizer took on this rank.
+    package let updateSeconds: Double
     /// By rank.
     package let notes: [RankNote]
   }
@@ -94,6 +96,7 @@ package final class TrainingStep {
       .squareRoot()
 
     let isFinite = loss.isFinite && norm.isFinite
+    let started = ReportClock.uptime()
     if isFinite {
       session.enter(.updating)
       let scale = clip > 0 && norm > clip ? clip / (norm + 1e-6) : 1
@@ -103,7 +106,8 @@ package final class TrainingStep {
       }
     }
     return Report(
-      loss: loss, weight: weight, gradientNorm: norm, isFinite: isFinite, notes: gathered.map(\.note))
+      loss: loss, weight: weight, gradientNorm: norm, isFinite: isFinite,
+      updateSeconds: ReportClock.uptime() - started, notes: gathered.map(\.note))
   }
 
   /// Forward and backward of one lane; the gradient is left with the store.

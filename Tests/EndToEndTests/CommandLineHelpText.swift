@@ -504,6 +504,8 @@ enum CommandLineHelpText {
                               checkpoints become.
       growth                  Times a growth in the middle of training, beside
                               steps before and after, and its memory.
+      optimizer               Times Muon's Newton–Schulz, in both forms, in turn
+                              with plain matrix products.
 
       See 'espalier help bench <subcommand>' for detailed help.
     $ espalier bench step --help
@@ -514,10 +516,12 @@ enum CommandLineHelpText {
     384, 6 layers, 6 heads, context 256, 8 samples, one lane. Under launch/mpirun
     -n N it takes its place among the job's ranks.
 
-    USAGE: espalier bench step [--recipe <file>] [--set <key.path=value> ...] [--ranks <n>] [--cluster <file>] [--steps <steps>] [--warmup <warmup>] [--json]
+    USAGE: espalier bench step [--recipe <file>] [--optimizer <name>] [--set <key.path=value> ...] [--ranks <n>] [--cluster <file>] [--steps <steps>] [--warmup <warmup>] [--json]
 
     OPTIONS:
       --recipe <file>         A recipe instead of the reference decoder.
+      --optimizer <name>      The reference decoder's optimizer, with its defaults.
+                              (default: adamw)
       --set <key.path=value>  Changes a setting, as stage=3 or
                               schedule.0.train.steps=20; may be repeated.
       --ranks <n>             Ranks, as threads of this process (default: the

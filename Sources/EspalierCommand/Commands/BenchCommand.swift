@@ -10,7 +10,7 @@ struct BenchCommand: ParsableCommand {
     discussion: "Ratios of runs in turn on an idle machine carry over to other machines; absolute times do not.",
     subcommands: [
       BenchStepCommand.self, BenchKernelsCommand.self, BenchCollectivesCommand.self, BenchOverlapCommand.self,
-      BenchCheckpointCommand.self, BenchGrowthCommand.self,
+      BenchCheckpointCommand.self, BenchGrowthCommand.self, BenchOptimizerCommand.self,
     ])
 }
 
@@ -24,6 +24,8 @@ struct BenchStepCommand: CatalogueCommand {
       """)
 
   @Option(help: ArgumentHelp("A recipe instead of the reference decoder.", valueName: "file")) var recipe: String?
+  @Option(help: ArgumentHelp("The reference decoder's optimizer, with its defaults.", valueName: "name"))
+  var optimizer = "adamw"
   @OptionGroup var overrides: OverrideOptions
   @OptionGroup var ranks: RankOptions
   @Option(help: "Counted steps.") var steps = 12
@@ -34,7 +36,7 @@ struct BenchStepCommand: CatalogueCommand {
     let launcher = try ranks.launcher()
     let reference = """
       model:     { decoder: { width: 384, depth: 6, heads: 6, context: 256 } }
-      optimizer: { adamw: { rate: 3e-4, decay: 0.1 } }
+      optimizer: { \(optimizer): { rate: 3e-4, decay: 0.1 } }
       data:      { synthetic: { kind: shift, samples: 4096, vocabulary: 256 } }
       batch:     { samples: \(8 * launcher.rankCount), lanes: \(launcher.rankCount) }
       """
@@ -59,6 +61,10 @@ struct BenchStepCommand: CatalogueCommand {
       (
         "step",
         "\(milliseconds(report.medianSeconds)) (\(milliseconds(report.fastestSeconds)) to \(milliseconds(report.slowestSeconds)))"
+      ),
+      (
+        "update",
+        "\(milliseconds(report.updateSeconds)), \(Int(100 * report.updateSeconds / (report.medianSeconds - report.updateSeconds))) % of everything else"
       ),
       ("speed", "\(Int(report.tokensPerSecond)) tokens/s, \(Int(report.gigaflopsPerSecond)) GFLOP/s in products"),
       ("waiting", "\(milliseconds(report.secondsWaited)) a step for collectives on rank 0"),

@@ -17,6 +17,8 @@ package enum StepBenchmark {
     package let medianSeconds: Double
     package let fastestSeconds: Double
     package let slowestSeconds: Double
+    /// The median of the optimizer's part on rank 0.
+    package let updateSeconds: Double
     package let tokensPerSecond: Double
     package let gigaflopsPerSecond: Double
     /// Of rank 0.
@@ -37,7 +39,8 @@ package enum StepBenchmark {
     let session = try RankSession(run, communicator)
     try session.store.initialize(seed: run.settings.seed)
     let step = TrainingStep(session, clip: run.settings.clip, seed: run.settings.seed)
-    var position: UInt64 = 0, seconds: [Double] = [], loss = Double.nan, weight = 0, waited = 0.0
+    var seconds: [Double] = [], updates: [Double] = []
+    var position: UInt64 = 0, loss = Double.nan, weight = 0, waited = 0.0
     for index in 0..<warmup + steps {
       let plan = BatchPlan(at: position, order: run.order, batch: run.settings.batch)
       let batches = try session.turns.map { turn in
@@ -52,6 +55,7 @@ package enum StepBenchmark {
           step: index, updates: index, rate: run.optimizer.rate, batches: batches, note: RankNote()))
       try session.store.settle()
       seconds.append(ReportClock.uptime() - started)
+      updates.append(report.updateSeconds)
       (loss, weight) = (report.loss, report.weight)
     }
     let counted = seconds.dropFirst(warmup).sorted()
@@ -62,7 +66,8 @@ package enum StepBenchmark {
     return Report(
       parameters: run.blueprint.count, ranks: communicator.size, stage: run.settings.stage, lanes: run.lanes,
       threads: run.settings.threads, kernels: KernelLevel.description, medianSeconds: median,
-      fastestSeconds: counted[0], slowestSeconds: counted[counted.count - 1], tokensPerSecond: Double(weight) / median,
+      fastestSeconds: counted[0], slowestSeconds: counted[counted.count - 1],
+      updateSeconds: updates.dropFirst(warmup).sorted()[counted.count / 2], tokensPerSecond: Double(weight) / median,
       gigaflopsPerSecond: Double(operations) / median / 1e9, poolBytes: session.pool.statistics.bytesHeld,
       slabBytes: communicator.statistics.slabBytes, residentBytes: ResidentMemory.bytes, loss: loss,
       secondsWaited: (communicator.statistics.secondsWaited - waited) / Double(steps))
