@@ -17,7 +17,15 @@ package struct ResolvedRun: Sendable {
   package let order: EpochOrder
 
   package var lanes: Int { settings.batch.resolvedLanes }
-  package var stage: ZeroStage { ZeroStage(rawValue: settings.stage) ?? .slots }
+  /// As asked for, except where updates have owners (Newton–Schulz): every rank would make all of them at stage 0, in as much time as
+  /// one rank, and so they are shared out as at stage 1, with which stage 0 has the traffic in common.
+  package let stage: ZeroStage
+
+  /// "1", or "0, updates shared out as at 1"
+  package var stageText: String {
+    stage.rawValue == settings.stage
+      ? "\(settings.stage)" : "\(settings.stage), updates shared out as at \(stage.rawValue)"
+  }
 
   /// Opens the data, checks the model against it, and lays out the schedule.
   /// - Throws: `SettingsError`, `DataError`, `ModelError`, `OptimizerError` or `RunError`, each a sentence with a remedy.
@@ -31,6 +39,9 @@ package struct ResolvedRun: Sendable {
     blueprint = stages[0].blueprint
     try settings.checkFreeze(of: blueprint)
     try optimizer.check(stages[stages.count - 1].blueprint)
+    let optimizer = optimizer, asked = ZeroStage(rawValue: settings.stage) ?? .slots
+    let haveOwners = stages.contains { LayoutPlanner.costs($0.blueprint, for: optimizer).contains { $0 > 0 } }
+    stage = haveOwners && !asked.shardsSlots ? .slots : asked
     order = EpochOrder(sampleCount: training.sampleCount, seed: settings.seed)
     let batches = order.batchesPerEpoch(samples: settings.batch.samples, last: settings.batch.last)
     guard batches > 0 else {

@@ -63,6 +63,8 @@ package struct RunPlanReport: Codable, Sendable {
   package let segments: Int
   package let ranks: Int
   package let stage: Int
+  /// "1", or "0, updates shared out as at 1".
+  package let stageText: String
   package let lanes: Int
   package let samplesPerStep: Int
   package let steps: Int
@@ -83,6 +85,7 @@ package struct RunPlanReport: Codable, Sendable {
     segments = plan.run.blueprint.segments.count
     ranks = plan.ranks
     stage = plan.run.settings.stage
+    stageText = plan.run.stageText
     lanes = plan.run.lanes
     samplesPerStep = plan.run.settings.batch.samples
     steps = plan.run.schedule.stepCount

@@ -32,7 +32,7 @@ final class RunReport {
     for note in start.notes { warn(start.state.step, note) }
     console.line(
       "\(run.settings.model.name) of \(run.blueprint.count) parameters on \(communicator.size) rank\(communicator.size == 1 ? "" : "s") "
-        + "(\(options.transport), ZeRO \(run.settings.stage), \(run.lanes) lanes): \(run.data.training.description)")
+        + "(\(options.transport), ZeRO \(run.stageText), \(run.lanes) lanes): \(run.data.training.description)")
     for (host, members) in Dictionary(grouping: communicator.members, by: \.host).sorted(by: { $0.key < $1.key }) {
       console.line("on \(host): " + members.map { "rank \($0.rank) pid \($0.pid)" }.joined(separator: ", "))
     }

@@ -22,6 +22,24 @@ import Testing
   @Test("where matrices have owners and slots belong to some parameters alone, likewise", arguments: [2, 3], 0...3)
   func owners(ranks: Int, stage: Int) throws { try counters(MuonRunsTests.recipe, ranks: ranks, stage: stage) }
 
+  @Test("a step more sends what plan says of a step within 1 %", arguments: [2, 3], 0...3)
+  func steps(ranks: Int, stage: Int) throws {
+    try Runs.inTemporaryDirectory { directory in
+      let overrides = ["stage=\(stage)", "evaluate.every=0", "data.text.validation=0%"]
+      func sent(_ steps: Int) throws -> [Int] {
+        try Runs.train(
+          MuonRunsTests.recipe, set: overrides + ["schedule.0.train.steps=\(steps)"], ranks: ranks,
+          in: directory + "/\(steps)"
+        ).ranks.map(\.bytesSent)
+      }
+      let plan = try plan(MuonRunsTests.recipe, overrides, ranks: ranks)
+      for (rank, (few, many)) in try zip(sent(2), sent(6)).enumerated() {
+        let planned = 4 * plan.traffic.bytesSent[rank]
+        #expect(abs(many - few - planned) <= planned / 100, "rank \(rank): \(many - few) and \(planned)")
+      }
+    }
+  }
+
   private func counters(_ recipe: String, ranks: Int, stage: Int) throws {
     let steps = 5
     let overrides = ["stage=\(stage)", "schedule.0.train.steps=\(steps)", "evaluate.batches=1", "evaluate.every=0"]

@@ -39,19 +39,26 @@ import Testing
     }
   }
 
-  @Test("owners of the reference decoder's matrices have work within 4/3 of the mean", arguments: 1...4)
-  func balance(ranks: Int) throws {
+  @Test("owners of the reference decoder's matrices have work within 4/3 of the mean", arguments: 1...4, [0, 1, 3])
+  func balance(ranks: Int, stage: Int) throws {
     let recipe = """
       model:     { decoder: { width: 384, depth: 6, heads: 6, context: 256 } }
       optimizer: { muon: {} }
       data:      { synthetic: { kind: shift, samples: 64, vocabulary: 256 } }
       batch:     { samples: 8 }
       """
-    let plan = try RunPlan(OneStep.open(recipe), ranks: ranks)
+    let plan = try RunPlan(OneStep.open(recipe, set: ["stage=\(stage)"]), ranks: ranks)
     #expect(plan.update.imbalance < 4.0 / 3, "\(plan.update.costByRank)")
     #expect(plan.update.costByRank.count == ranks && plan.update.costByRank.allSatisfy { $0 > 0 })
     #expect(plan.update.forms.contains { $0.shape.contains("2048") && $0.form.contains("2 of 1024 x 384 gram") })
-    print("# \(ranks) ranks: the busiest does \(plan.update.imbalance) times the mean")
+  }
+
+  @Test("at stage 0 updates with owners are shared out as at stage 1, and others are made by every rank")
+  func stageZero() throws {
+    let muon = try OneStep.open(Self.recipe, set: ["stage=0"]),
+      adam = try OneStep.open(TinyRuns.decoder, set: ["stage=0"])
+    #expect(muon.stage == .slots && muon.stageText == "0, updates shared out as at 1")
+    #expect(adam.stage == .none && adam.stageText == "0")
   }
 
   @Test(

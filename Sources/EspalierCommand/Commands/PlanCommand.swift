@@ -57,7 +57,7 @@ struct PlanReport: Encodable {
           "\(plan.model), \(Amount.count(plan.parameters, "parameter")) in \(Amount.count(plan.segments, "segment"))"
         ),
         ("run", "\(Amount.count(plan.steps, "step")) of \(Amount.count(plan.samplesPerStep, "sample"))"),
-        ("ranks", "\(plan.ranks) at ZeRO stage \(plan.stage), \(Amount.count(plan.lanes, "lane"))"),
+        ("ranks", "\(plan.ranks) at ZeRO stage \(plan.stageText), \(Amount.count(plan.lanes, "lane"))"),
         ("work", "\(Amount.operations(plan.operationsPerStep)) a step, products alone, over all ranks"),
       ] + phases + growths + [
         ("traffic", "\(Amount.bytes(sent)) a step, sent by all ranks together"),
