@@ -94,8 +94,8 @@ void ck_rotary(const float *x, const float *table, ptrdiff_t batch, ptrdiff_t ti
   chosen->rotary(x, table, batch, time, heads, width, row_width, direction, beta, out);
 }
 void ck_attention_softmax(float *panel, ptrdiff_t rows, ptrdiff_t keys, ptrdiff_t ld, int causal, ptrdiff_t first, float
-                          scale, float *log_sum_exp, float *inverse) {
-  chosen->attention_softmax(panel, rows, keys, ld, causal, first, scale, log_sum_exp, inverse);
+                          scale, float *log_sum_exp, float *inverse, float *largest_logit) {
+  chosen->attention_softmax(panel, rows, keys, ld, causal, first, scale, log_sum_exp, inverse, largest_logit);
 }
 void ck_scale_rows(float *x, const float *factors, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t ld) {
   chosen->scale_rows(x, factors, rows, width, ld);

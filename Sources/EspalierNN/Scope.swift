@@ -42,6 +42,9 @@ public struct Scope {
     builder.constant(join(name), kind, label, standard)
   }
 
+  /// Has rows of weights shrink after steps in which logits grew too large.
+  public func clip(_ clip: LogitClip) { builder.clips.append(clip) }
+
   /// The random stream of a layer without weights, such as dropout.
   public func stream(_ name: String) -> String { join(name) }
 
@@ -60,7 +63,8 @@ public struct Scope {
     let blueprint = Blueprint(
       parameters: builder.parameters.map(\.spec), segments: builder.segments, constants: builder.constants)
     for (handle, isSwept) in zip(builder.handles, blueprint.sweptSegments) { handle.isSwept = isSwept }
-    return Built(model: made, blueprint: blueprint, parameters: builder.parameters, handles: builder.handles)
+    return Built(
+      model: made, blueprint: blueprint, parameters: builder.parameters, handles: builder.handles, clips: builder.clips)
   }
 }
 
@@ -71,6 +75,7 @@ package struct Built<Model> {
   /// In the order of the blueprint.
   package let parameters: [Parameter]
   package let handles: [SegmentHandle]
+  package let clips: [LogitClip]
 }
 
 /// What a scope writes into while a model is made.
@@ -79,6 +84,7 @@ private final class BlueprintBuilder {
   var segments: [SegmentSpec] = []
   var handles: [SegmentHandle] = []
   var constants: [ConstantSpec] = []
+  var clips: [LogitClip] = []
   let isFrozen: (String) -> Bool
   private let given: [String: Double]
   private var names: Set<String> = []

@@ -228,13 +228,15 @@ package final class Store {
     }
   }
 
-  /// Applies an update to everything that this rank updates and starts to make gathered values new.
+  /// Applies an update to everything that this rank updates, then scales rows of it, and starts to make gathered values new.
   package func update(
-    _ optimizer: any Optimizer, groups: [ParameterGroup], births: UpdateBirths = .none, at moment: UpdateMoment
+    _ optimizer: any Optimizer, groups: [ParameterGroup], births: UpdateBirths = .none, at moment: UpdateMoment,
+    scaling scales: [RowScale] = []
   ) {
     forEachUpdated(groups) { shard in
       let cuts = optimizer.granularity(of: shard.spec) == .element ? births : .none
       shard.forEachBirth(cuts, at: moment) { optimizer.update($0, at: $1) }
+      for scale in scales { scale.apply(to: shard) }
     }
     values.refresh()
   }

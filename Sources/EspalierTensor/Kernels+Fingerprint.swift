@@ -32,7 +32,7 @@ extension Kernels {
     table.rms_norm(x, x, 1e-5, rows, columns, &output, &inverse)
     add(output + inverse)
     output = x
-    table.attention_softmax(&output, rows, columns, columns, 1, 40, 0.3, &logSums, &inverse)
+    table.attention_softmax(&output, rows, columns, columns, 1, 40, 0.3, &logSums, &inverse, nil)
     add(output + logSums)
     var product = [Float](repeating: 0, count: rows * rows)
     let (m, k) = (Int32(rows), Int32(columns))

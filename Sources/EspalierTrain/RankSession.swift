@@ -16,6 +16,7 @@ package final class RankSession {
   package let optimizer: any Optimizer
   /// By parameter.
   package let groups: [ParameterGroup]
+  package let logitClipping: LogitClipping
   /// The lanes of this rank, in order.
   package let turns: [LaneTurn]
   /// Samples that this rank has put through a training pass.
@@ -45,6 +46,7 @@ package final class RankSession {
     pool = Pool(poisons: run.settings.checks.memory)
     let built = modelStage.build(run.settings)
     model = built.model
+    logitClipping = LogitClipping(built.clips)
     optimizer = run.optimizer
     store = Store(
       built, for: optimizer,

@@ -20,6 +20,8 @@ package struct ResolvedRun: Sendable {
   /// As asked for, except where updates have owners (Newton–Schulz): every rank would make all of them at stage 0, in as much time as
   /// one rank, and so they are shared out as at stage 1, with which stage 0 has the traffic in common.
   package let stage: ZeroStage
+  /// Heads whose logits are clipped, before the first growth.
+  package var clippedHeads: Int { LogitClipping(stages[0].build(settings).clips).headCount }
 
   /// "1", or "0, updates shared out as at 1"
   package var stageText: String {

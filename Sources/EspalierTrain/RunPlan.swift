@@ -30,7 +30,8 @@ package struct RunPlan: Sendable {
       $0 + 4 * run.blueprint.parameters[$1].count * slots.count(of: $1)
     }
     update = UpdatePlan(run.blueprint, layout, run.optimizer, stage: run.stage)
-    traffic = TrafficPlan(run.blueprint, layout, stage: run.stage, lanes: run.lanes)
+    traffic = TrafficPlan(
+      run.blueprint, layout, stage: run.stage, lanes: run.lanes, clippedHeads: run.clippedHeads)
   }
 
   /// Bytes of all slots that a checkpoint holds, before compression.

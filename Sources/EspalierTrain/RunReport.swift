@@ -64,7 +64,8 @@ final class RunReport {
     write(
       .step(
         number, loss: report.loss, rate: rate, gradientNorm: report.gradientNorm, tokens: report.weight,
-        seconds: seconds, communication: total.map { $0 - communicated }, progress: progress))
+        seconds: seconds, communication: total.map { $0 - communicated }, progress: progress,
+        largestLogit: report.peaks.max(), clippedHeads: report.clippedHeads))
     communicated = total ?? communicated
   }
 

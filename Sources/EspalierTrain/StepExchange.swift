@@ -25,14 +25,18 @@ struct LaneLoss: Hashable, Sendable {
   let sum: Double
 }
 
-/// The one small gather of a step: notes, losses, and one double for each chunk of the gradient.
+/// The one small gather of a step: notes, losses, the largest logits of clipped heads, and one double for each chunk of the gradient.
 struct StepExchange: Sendable {
   let note: RankNote
   let losses: [LaneLoss]
+  /// As many on every rank.
+  let peaks: [Double]
   let squares: [Double]
 
   static func gather(_ own: StepExchange, over communicator: Communicator) throws -> [StepExchange] {
-    try communicator.allGather(own.encoded, label: "losses and norms of the step").wait().map(StepExchange.init)
+    try communicator.allGather(own.encoded, label: "losses and norms of the step").wait().map {
+      StepExchange($0, peakCount: own.peaks.count)
+    }
   }
 
   /// The sum over all lanes, in lane order.
@@ -40,23 +44,26 @@ struct StepExchange: Sendable {
     gathered.flatMap(\.losses).sorted { $0.lane < $1.lane }.reduce(0) { $0 + $1.sum }
   }
 
-  init(note: RankNote, losses: [LaneLoss], squares: [Double]) {
+  init(note: RankNote, losses: [LaneLoss], peaks: [Double], squares: [Double]) {
     self.note = note
     self.losses = losses
+    self.peaks = peaks
     self.squares = squares
   }
 
   private var encoded: [Double] {
     [Double(note.stop.rawValue), Double(note.save.rawValue), Double(note.upcomingWeight), Double(losses.count)]
-      + losses.flatMap { [Double($0.lane), $0.sum] } + squares
+      + losses.flatMap { [Double($0.lane), $0.sum] } + peaks + squares
   }
 
-  private init(_ values: [Double]) {
+  private init(_ values: [Double], peakCount: Int) {
     note = RankNote(
       stop: .init(rawValue: Int(values[0])) ?? .no, save: .init(rawValue: Int(values[1])) ?? .none,
       upcomingWeight: Int(values[2]))
     let count = Int(values[3])
     losses = (0..<count).map { LaneLoss(lane: Int(values[4 + 2 * $0]), sum: values[5 + 2 * $0]) }
-    squares = Array(values[(4 + 2 * count)...])
+    let first = 4 + 2 * count
+    peaks = Array(values[first..<first + peakCount])
+    squares = Array(values[(first + peakCount)...])
   }
 }

@@ -8,7 +8,8 @@ package struct TrafficPlan: Hashable, Sendable {
   package let bytesSent: [Int]
   package let bytesReceived: [Int]
 
-  package init(_ blueprint: Blueprint, _ layout: Layout, stage: ZeroStage, lanes: Int) {
+  /// - Parameter clippedHeads: whose largest logits all ranks exchange.
+  package init(_ blueprint: Blueprint, _ layout: Layout, stage: ZeroStage, lanes: Int, clippedHeads: Int) {
     let ranks = layout.rankCount
     let dealing = LaneDealing(lanes: lanes, ranks: ranks, order: stage.laneOrder)
     var sent = Array(repeating: 0, count: ranks), received = sent
@@ -28,10 +29,10 @@ package struct TrafficPlan: Hashable, Sendable {
         received[rank] += 4 * gathers * (run.frozen - frozen)
       }
     }
-    // The small gather: notes, losses and one double a chunk.
+    // The small gather: notes, losses, largest logits and one double a chunk.
     let small = (0..<ranks).map { rank in
       8
-        * (1 + 3 + 2 * dealing.lanes(of: rank).count
+        * (1 + 3 + 2 * dealing.lanes(of: rank).count + clippedHeads
           + layout.trainedPieces(of: rank, blueprint).reduce(0) { $0 + $1.chunkCount })
     }
     for rank in 0..<ranks where ranks > 1 {

@@ -52,6 +52,10 @@ package final class TrainingStep {
     package let isFinite: Bool
     /// What the optimizer took on this rank.
     package let updateSeconds: Double
+    /// The largest logit of each head that is clipped, before clipping.
+    package let peaks: [Double]
+    /// How many of them were too large.
+    package let clippedHeads: Int
     /// By rank.
     package let notes: [RankNote]
   }
@@ -77,6 +81,7 @@ package final class TrainingStep {
     let store = session.store
     session.enter(.exchanging)
     let weight = try input.weight ?? globalWeight(of: input.batches)
+    session.logitClipping.clear()
 
     var losses: [LaneLoss] = []
     for (turn, batch) in zip(turns, input.batches) {
@@ -90,10 +95,13 @@ package final class TrainingStep {
     try store.finishGradients()
 
     let gathered = try StepExchange.gather(
-      StepExchange(note: input.note, losses: losses, squares: store.gradientSquares()), over: session.communicator)
+      StepExchange(
+        note: input.note, losses: losses, peaks: session.logitClipping.own, squares: store.gradientSquares()),
+      over: session.communicator)
     let loss = StepExchange.lossSum(gathered) / Double(max(weight, 1))
     let norm = ChunkedScalars.inOrder(gathered.map { $0.squares[...] }, pieces).reduce(0) { $0 + $1.value }
       .squareRoot()
+    let peaks = LogitClipping.largest(gathered.map(\.peaks))
 
     let isFinite = loss.isFinite && norm.isFinite
     let started = ReportClock.uptime()
@@ -102,12 +110,15 @@ package final class TrainingStep {
       let scale = clip > 0 && norm > clip ? clip / (norm + 1e-6) : 1
       let moment = UpdateMoment(count: input.updates + 1, rate: input.rate, gradientScale: scale)
       trace.span("update", .phase) {
-        store.update(session.optimizer, groups: session.groups, births: input.births, at: moment)
+        store.update(
+          session.optimizer, groups: session.groups, births: input.births, at: moment,
+          scaling: session.logitClipping.scales(for: peaks))
       }
     }
     return Report(
       loss: loss, weight: weight, gradientNorm: norm, isFinite: isFinite,
-      updateSeconds: ReportClock.uptime() - started, notes: gathered.map(\.note))
+      updateSeconds: ReportClock.uptime() - started, peaks: peaks,
+      clippedHeads: isFinite ? session.logitClipping.clipped(peaks) : 0, notes: gathered.map(\.note))
   }
 
   /// Forward and backward of one lane; the gradient is left with the store.

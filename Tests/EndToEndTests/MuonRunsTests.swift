@@ -6,10 +6,10 @@ import Testing
 
 /// Muon over ranks and stages: whole matrices have owners, and nobody can tell from the bits.
 @Suite struct MuonRunsTests {
-  /// Both forms of Newton–Schulz are taken, and some matrices are narrow.
+  /// Both forms of Newton–Schulz are taken, some matrices are narrow, and some heads are clipped.
   static let recipe = TinyRuns.decoder
     .replacing("adamw: { rate: 2e-3, decay: 0.1 }", with: "muon: { rate: 2e-3 }")
-    .replacing("width: 48", with: "width: 64").replacing("hidden: 64", with: "hidden: 128")
+    .replacing("width: 48", with: "width: 64").replacing("hidden: 64", with: "hidden: 128, qkClip: 0.1")
 
   private static func digest(ranks: Int, stage: Int) throws -> String {
     try Runs.inTemporaryDirectory { directory in
@@ -22,6 +22,18 @@ import Testing
   @Test("ranks and stages change no bit of weights, momentum, loss or evaluation", arguments: [1, 2, 4], 0...3)
   func oneDigest(ranks: Int, stage: Int) throws {
     #expect(try Self.digest(ranks: ranks, stage: stage) == Self.reference.get())
+  }
+
+  @Test("the journal tells the largest logit of a step and how many heads it clipped")
+  func clippedHeads() throws {
+    try Runs.inTemporaryDirectory { directory in
+      _ = try Runs.train(Self.recipe, set: ["schedule.0.train.steps=5"], ranks: 2, in: directory + "/run")
+      let journal = JournalReader(run: directory + "/run")
+      let (heads, logits) = (journal.curve(.step, "clippedHeads"), journal.curve(.step, "largestLogit"))
+      #expect(heads.count == 5 && logits.count == 5)
+      for (step, count) in heads { #expect((count > 0) == ((logits[step] ?? 0) > 0.1)) }
+      #expect(heads.values.contains { $0 > 0 })
+    }
   }
 
   @Test("a matrix has its momentum and nothing of AdamW's, everything else the reverse")

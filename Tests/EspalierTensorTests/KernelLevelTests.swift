@@ -72,9 +72,11 @@ import Testing
     collect("swiglu", rows * 18) { table.swiglu(x, rows, 18, &$0) }
     collect("swiglu backward", rows * 36) { table.swiglu_backward(x, dy, rows, 18, 1, &$0) }
     var (sums, factors) = ([Float](repeating: 0, count: rows), [Float](repeating: 0, count: rows))
+    var largest = -Float.infinity
     collect("attention softmax", rows * columns) {
-      table.attention_softmax(&$0, rows, 31, columns, 1, 12, 0.3, &sums, &factors)
+      table.attention_softmax(&$0, rows, 31, columns, 1, 12, 0.3, &sums, &factors, &largest)
     }
+    results.append(("largest logit", [largest]))
     collect("attention backward", rows * columns) {
       var panel = x
       table.attention_backward(&panel, &$0, rows, 31, columns, 1, 12, 0.3, sums, factors)

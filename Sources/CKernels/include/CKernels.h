@@ -63,9 +63,9 @@ void ck_store_sums(const double *sums, ptrdiff_t count, float beta, float *out);
 void ck_rotary(const float *x, const float *table, ptrdiff_t batch, ptrdiff_t time, ptrdiff_t heads, ptrdiff_t width,
                ptrdiff_t row_width, float direction, float beta, float *out);
 /// Turns a panel of logits [rows, keys] (leading dimension ld) into e^(scale·(logit - max of the row)), 0 past `first + row` if
-/// causal; inverse[row] = 1/Σ, log_sum_exp[row] = scale · max + log Σ.
+/// causal; inverse[row] = 1/Σ, log_sum_exp[row] = scale · max + log Σ. *largest_logit, unless null, grows to the largest scale · max.
 void ck_attention_softmax(float *panel, ptrdiff_t rows, ptrdiff_t keys, ptrdiff_t ld, int causal, ptrdiff_t first,
-                          float scale, float *log_sum_exp, float *inverse);
+                          float scale, float *log_sum_exp, float *inverse, float *largest_logit);
 /// x[row, 0 ..< width] *= factors[row], leading dimension ld.
 void ck_scale_rows(float *x, const float *factors, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t ld);
 /// dots[row] = Σ a[row, i] · b[row, i], one leading dimension for both.

@@ -22,7 +22,7 @@ void CK(ck_rotary)(const float *x, const float *table, ptrdiff_t batch, ptrdiff_
 }
 
 void CK(ck_attention_softmax)(float *panel, ptrdiff_t rows, ptrdiff_t keys, ptrdiff_t ld, int causal, ptrdiff_t first,
-                              float scale, float *log_sum_exp, float *inverse) {
+                              float scale, float *log_sum_exp, float *inverse, float *largest_logit) {
   for (ptrdiff_t row = 0; row < rows; row++, panel += ld) {
     ptrdiff_t count = causal && first + row + 1 < keys ? first + row + 1 : keys;
     f16 largest = -__builtin_inff();
@@ -31,6 +31,7 @@ void CK(ck_attention_softmax)(float *panel, ptrdiff_t rows, ptrdiff_t keys, ptrd
       largest = CK(max)(v, largest);
     }
     float top = CK(largest)(largest) * scale;
+    if (largest_logit && top > *largest_logit) *largest_logit = top;
     f16 total = 0.0f;
     FOR_LANES(i, n, count) {
       f16 v = n == 16 ? CK(load)(panel + i) : CK(load_part)(panel + i, n, -__builtin_inff());

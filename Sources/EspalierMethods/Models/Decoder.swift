@@ -31,6 +31,7 @@ public struct Decoder: Model {
     public var tied = false
     public var bias = false
     public var dropout: Float = 0
+    public var qkClip: Double = 0
     public init() {}
 
     public static let fields: [SettingField] = [
@@ -49,6 +50,9 @@ public struct Decoder: Model {
       SettingField("tied", unit: "bool", "Whether the head shares the embedding's table."),
       SettingField("bias", unit: "bool", "Whether products have biases."),
       SettingField("dropout", unit: "probability", "Share of each residual branch that is zeroed."),
+      SettingField(
+        "qkClip", unit: "logit, 0 = off",
+        "Largest attention logit: heads above it have queries and keys scaled down after the step (arXiv:2507.20534)."),
     ]
   }
 
@@ -73,7 +77,8 @@ public struct Decoder: Model {
     }
     let attention = SelfAttention.Options(
       heads: c.heads, keyValueHeads: c.keyValueHeads, headWidth: c.headWidth,
-      rotaryBase: c.positions == .rotary ? c.rotaryBase : nil, hasBias: c.bias)
+      rotaryBase: c.positions == .rotary ? c.rotaryBase : nil, hasBias: c.bias,
+      logitLimit: c.qkClip > 0 ? c.qkClip : nil)
     // Each of the 2·depth branches adds to the stream; this keeps its variance at the depth of one (GPT-2).
     let outputScale = 1 / Float(2 * c.depth).squareRoot()
     blocks = (0..<c.depth).map { index in
@@ -163,6 +168,9 @@ public struct Decoder: Model {
     }
     guard (0..<1).contains(c.dropout) else {
       throw ModelError("dropout", "\(c.dropout) is no probability below 1", remedy: "write 0 … 0.9")
+    }
+    guard c.qkClip >= 0, c.qkClip.isFinite else {
+      throw ModelError("qkClip", "\(c.qkClip) is no logit", remedy: "write a limit such as 100, or 0 for none")
     }
     return c
   }

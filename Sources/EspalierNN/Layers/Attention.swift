@@ -19,11 +19,13 @@ public struct SelfAttention: Layer {
     public var isCausal: Bool
     /// Whether both projections have biases.
     public var hasBias: Bool
+    /// The largest logit that is let be (QK-clip); nil for any.
+    public var logitLimit: Double?
 
     /// Options of their parts.
     public init(
       heads: Int, keyValueHeads: Int, headWidth: Int, rotaryBase: Float? = 10000, isCausal: Bool = true,
-      hasBias: Bool = false
+      hasBias: Bool = false, logitLimit: Double? = nil
     ) {
       self.heads = heads
       self.keyValueHeads = keyValueHeads
@@ -31,11 +33,13 @@ public struct SelfAttention: Layer {
       self.rotaryBase = rotaryBase
       self.isCausal = isCausal
       self.hasBias = hasBias
+      self.logitLimit = logitLimit
     }
   }
 
   let projection, output: Linear
   let options: Options
+  private let peaks: LogitPeaks?
 
   /// Attention over rows of `width` features.
   /// - Parameter outputScale: what the spread of the output projection is multiplied with.
@@ -55,6 +59,26 @@ public struct SelfAttention: Layer {
         $0, from: .input("query", queries, block: head), to: .output("model", width), bias: options.hasBias,
         initializer: Initializer.small(inputs: queries).scaled(by: outputScale), tags: [.residualOutput])
     }
+    if let limit = options.logitLimit {
+      let clip = Self.clip(at: limit, options, projection)
+      scope.clip(clip)
+      peaks = clip.peaks
+    } else {
+      peaks = nil
+    }
+  }
+
+  private static func clip(at limit: Double, _ options: Options, _ projection: Linear) -> LogitClip {
+    let (width, sharesKeys) = (options.headWidth, options.keyValueHeads < options.heads)
+    let names = [projection.weight.spec.name] + (projection.bias.map { [$0.spec.name] } ?? [])
+    return LogitClip(
+      limit: limit,
+      heads: (0..<options.heads).map { head in
+        let first = [head] + (sharesKeys ? [] : [options.heads + head])
+        return names.flatMap { name in
+          first.map { LogitClip.Rows(name, $0 * width..<($0 + 1) * width, takesRoot: !sharesKeys) }
+        }
+      })
   }
 
   /// x `[batch, time, width]` to the same shape.
@@ -66,7 +90,7 @@ public struct SelfAttention: Layer {
     if let base = options.rotaryBase { fused = fused.rotary(shape, base: base) }
     let scale = 1 / Float(options.headWidth).squareRoot()
     return output(
-      fused.attention(shape, causal: options.isCausal, scale: scale).reshaped([
+      fused.attention(shape, causal: options.isCausal, scale: scale, peaks: peaks).reshaped([
         shape.batch, shape.time, shape.heads * shape.headWidth,
       ]))
   }

@@ -63,14 +63,16 @@ extension Tensor {
   /// Logits of ∞ make the row NaN. Probabilities below e^-87 are 0.
   /// - Dao, Fu, Ermon, Rudra, Ré: FlashAttention, NeurIPS 2022, arXiv:2205.14135. We keep whole rows of a panel instead of
   ///   running maxima: a panel of so few rows fits the cache.
+  /// - Parameter peaks: where the largest logit of each head is noted, scale included.
   /// - Precondition: the shape fits; `scale` is positive.
-  public func attention(_ shape: AttentionShape, causal: Bool, scale: Float) -> Tensor {
+  public func attention(_ shape: AttentionShape, causal: Bool, scale: Float, peaks: LogitPeaks? = nil) -> Tensor {
     shape.check(self)
+    require(peaks.map { $0.headCount == shape.heads } ?? true, "peaks of other heads than \(shape.heads)")
     require(scale > 0, "a scale of \(scale) is not positive")
     let output = tape.pool.storage(count: shape.batch * shape.time * shape.outputWidth)
     let logSums = tape.pool.storage(count: shape.batch * shape.heads * shape.time)
     let pass = AttentionPass(shape: shape, causal: causal, scale: scale)
-    pass.forward(self, output: output.pointer, logSums: logSums.pointer)
+    pass.forward(self, output: output.pointer, logSums: logSums.pointer, peaks: peaks)
     let x = self
     return tape.record(output, [shape.batch * shape.time, shape.outputWidth], inputs: [x]) { dy, gradients in
       gradients.add(to: x) { destination, beta in
@@ -104,7 +106,9 @@ private struct AttentionPass {
   /// The keys that the queries before `end` may see.
   private func keys(upTo end: Int) -> Int { causal ? end : time }
 
-  func forward(_ x: Tensor, output: UnsafeMutablePointer<Float>, logSums: UnsafeMutablePointer<Float>) {
+  func forward(
+    _ x: Tensor, output: UnsafeMutablePointer<Float>, logSums: UnsafeMutablePointer<Float>, peaks: LogitPeaks?
+  ) {
     let pool = x.tape.pool
     let panelStorage = pool.storage(count: panelCount)
     let panel = MatrixPlace(panelStorage.pointer, stride: panelStride)
@@ -125,7 +129,8 @@ private struct AttentionPass {
             output + (sequence * time + first) * outputWidth + head * width, stride: outputWidth)
           multiply(queries, keys, width, query, key, bTransposed: true, beta: 0, into: panel)
           ck_attention_softmax(
-            panel.start, queries, keys, panelStride, causal ? 1 : 0, first, scale, logSum + first, inverse.pointer)
+            panel.start, queries, keys, panelStride, causal ? 1 : 0, first, scale, logSum + first, inverse.pointer,
+            peaks?.pointer(to: head))
           multiply(queries, width, keys, panel, value, beta: 0, into: result)
           ck_scale_rows(result.start, inverse.pointer, queries, width, outputWidth)
         }

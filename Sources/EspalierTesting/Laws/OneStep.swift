@@ -9,6 +9,9 @@ package import EspalierTrain
 package struct OneStep: Sendable {
   package let loss: Double
   package let gradientNorm: Double
+  /// Of each head that is clipped, before that.
+  package let peaks: [Double]
+  package let clippedHeads: Int
   /// Whole slots after the step, by "parameter/slot".
   package let slots: [String: [Float]]
 
@@ -55,6 +58,8 @@ package struct OneStep: Sendable {
     }
     loss = shares[0].0.loss
     gradientNorm = shares[0].0.gradientNorm
+    peaks = shares[0].0.peaks
+    clippedHeads = shares[0].0.clippedHeads
     slots = Dictionary(grouping: shares.flatMap(\.1), by: \.name)
       .mapValues { $0.sorted { $0.start < $1.start }.flatMap(\.values) }
   }

@@ -55,9 +55,12 @@ extension JournalEntry {
   ///   - tokens: targets that counted in this step, over all ranks.
   ///   - communication: rank 0's collectives since the line before; nil for a single rank.
   ///   - progress: after the step.
+  ///   - largestLogit: of the heads that are clipped, before that; nil without any.
+  ///   - clippedHeads: how many were too large.
   public static func step(
     _ step: Int, loss: Double, rate: Double, gradientNorm: Double, tokens: Int, seconds: Double,
-    communication: CommunicationTime? = nil, progress: RunProgress? = nil
+    communication: CommunicationTime? = nil, progress: RunProgress? = nil, largestLogit: Double? = nil,
+    clippedHeads: Int = 0
   ) -> JournalEntry {
     var fields: [String: SettingValue] = [
       "loss": number(loss), "rate": number(rate), "gradientNorm": number(gradientNorm), "tokens": .integer(tokens),
@@ -68,6 +71,10 @@ extension JournalEntry {
       fields["secondsCommunicating"] = number(communication.busy)
       fields["secondsWaited"] = number(communication.waited)
       if let share = communication.hiddenShare { fields["communicationHidden"] = number(share) }
+    }
+    if let largestLogit {
+      fields["largestLogit"] = number(largestLogit)
+      fields["clippedHeads"] = .integer(clippedHeads)
     }
     return JournalEntry(.step, step: step, fields: fields)
   }
