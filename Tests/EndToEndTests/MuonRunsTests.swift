@@ -91,6 +91,26 @@ import Testing
     }
   }
 
+  @Test("growths give momenta and owners anew, with one digest for ranks, stages and a resume at the border")
+  func grows() throws {
+    let recipe = GrowthRunsTests.recipe.replacing("adamw: { rate: 3e-3 }", with: "muon: { rate: 3e-3 }")
+      .replacing("context: 8 }", with: "context: 8, qkClip: 0.1 }")
+    func result(ranks: Int, stage: Int, stopsAfter stop: Int = 0) throws -> String {
+      try Runs.inTemporaryDirectory { directory in
+        let run = directory + "/run"
+        if stop > 0 { _ = try Runs.train(recipe, set: ["stage=1"], ranks: 2, in: run, stopsAfter: stop) }
+        let last = try Runs.train(recipe, set: ["stage=\(stage)"], ranks: ranks, in: run, resumes: stop > 0)
+        #expect(last.digests.slots.map(\.name).contains("blocks.2.attention.qkv.weight/muon.momentum.ema"))
+        return "\(last.digests.total) \(last.outcome.evaluation?.loss ?? .nan)"
+      }
+    }
+    let reference = try result(ranks: 1, stage: 1)
+    for (ranks, stage) in [(2, 0), (4, 2), (3, 3)] {
+      #expect(try result(ranks: ranks, stage: stage) == reference, "\(ranks) ranks at stage \(stage)")
+    }
+    #expect(try result(ranks: 3, stage: 2, stopsAfter: 6) == reference)
+  }
+
   @Test("a resume with the other form of the momentum must be allowed, and then converts it")
   func form() throws {
     try Runs.inTemporaryDirectory { directory in
