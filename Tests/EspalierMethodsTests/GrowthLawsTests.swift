@@ -73,7 +73,7 @@ import Testing
     }
   }
 
-  static let optimizers = ["adamw: { rate: 3e-3 }", "sgd: { rate: 0.05, momentum: 0.9 }"]
+  static let optimizers = ["adamw: { rate: 3e-3 }", "muon: { rate: 3e-3 }", "sgd: { rate: 0.05, momentum: 0.9 }"]
 
   @Test(
     "the slots of every optimizer grow by their rules, to one state for every number of ranks", arguments: optimizers)
