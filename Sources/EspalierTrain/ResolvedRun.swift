@@ -129,6 +129,19 @@ extension Catalogue {
     return try read(model(choice.name))
   }
 
+  /// Whether two choices are one model with the same options, where an option that one of them does not have is at its default:
+  /// it may have been written down by a build that did not know it.
+  package func isSame(_ a: Choice, _ b: Choice) -> Bool {
+    func options<M: Model>(_ type: M.Type, _ choice: Choice) -> [String: SettingValue]? {
+      guard case .mapping(let standard)? = try? SettingValue(encoding: M.Configuration()),
+        case .mapping(let own) = choice.options
+      else { return nil }
+      return standard.merging(own) { $1 }
+    }
+    guard a.name == b.name, let type = try? model(a.name) else { return false }
+    return options(type, a) == options(type, b)
+  }
+
   /// The model that a recipe names, for data of which no more than this is known: nothing is opened.
   /// - Throws: `SettingsError` or `ModelError`.
   package func resolve(_ choice: Choice, for data: DataDescription) throws -> any ResolvedModel {

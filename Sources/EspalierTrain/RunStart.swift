@@ -99,7 +99,7 @@ package struct RunStart: Codable, Sendable {
       }
       described.append("other data")
     }
-    try checkGrowths(of: state, run)
+    try checkGrowths(of: state, run, options.catalogue)
     state.settings = try run.settings.canonicalJSON()
     state.dataHash = hexadecimal(run.data.contentHash)
     state.lineage.append(origin.entry(.resume, step: state.step, changes: described, run.settings))
@@ -112,9 +112,12 @@ package struct RunStart: Codable, Sendable {
   }
 
   /// The growths that are done are still those of the recipe.
-  private static func checkGrowths(of state: TrainingState, _ run: ResolvedRun) throws {
+  private static func checkGrowths(of state: TrainingState, _ run: ResolvedRun, _ catalogue: Catalogue) throws {
     let done = state.cursor.grown, stage = run.stage(after: done.count)
-    let sameModel = state.grown.map { $0 == GrownModel(stage.choice, stage.constants) } ?? true
+    let sameModel =
+      state.grown.map {
+        $0.constants == stage.constants && catalogue.isSame($0.choice, stage.choice)
+      } ?? true
     let samePhases = done.enumerated().allSatisfy { index, growth in
       run.stages.indices.contains(index + 1) && run.stages[index + 1].growth?.phase == growth.phase
     }

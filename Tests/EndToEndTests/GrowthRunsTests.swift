@@ -204,6 +204,22 @@ import Testing
     for found in kinds { #expect(found == [.notAtBorder, .notAtBorder, .shapeDisagrees, .slotMissing]) }
   }
 
+  @Test("an option that the checkpoint's build did not know stands at its default, and hinders no resume")
+  func unknownOption() throws {
+    func choice(_ text: String) throws -> Choice {
+      try RunSettings(
+        recipe: SettingsFile(text: "model: \(text)", name: "recipe"), choices: Catalogue.standard.choices
+      ).model
+    }
+    let whole = try choice("{ decoder: { width: 32 } }")
+    guard case .mapping(var options) = whole.options else { fatalError("options are a mapping") }
+    options["dropout"] = nil
+    let older = Choice(whole.name, options: .mapping(options))
+    #expect(older != whole && Catalogue.standard.isSame(older, whole) && Catalogue.standard.isSame(whole, older))
+    #expect(!Catalogue.standard.isSame(older, try choice("{ decoder: { width: 32, dropout: 0.1 } }")))
+    #expect(!Catalogue.standard.isSame(whole, try choice("{ mlp: { width: 32 } }")))
+  }
+
   @Test("a resume with a recipe that no longer grows as the run did is refused")
   func changedSchedule() throws {
     try Runs.inTemporaryDirectory { directory in
