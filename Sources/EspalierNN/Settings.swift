@@ -7,6 +7,14 @@ public protocol Settings: Codable, Sendable, Equatable {
   static var fields: [SettingField] { get }
 }
 
+/// Of a choice that has no options.
+public struct NoOptions: Settings {
+  /// The only value.
+  public init() {}
+  /// None.
+  public static let fields: [SettingField] = []
+}
+
 /// What `espalier describe` says of one option.
 public struct SettingField: Sendable, Equatable {
   /// The coding key.

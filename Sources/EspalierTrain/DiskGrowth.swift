@@ -26,7 +26,7 @@ package struct DiskGrowth: Sendable {
       to: choice, try catalogue.resolve(choice, for: data),
       by: try catalogue.growthOperator(phase.operator, at: "operator"), phase, phase: Self.phaseNumber, settings)
     guard let plan = after.growth?.plan else { preconditionFailure("a grown stage has a plan") }
-    growth = StateGrowth(plan, mode: phase.state.mode, seed: settings.seed, number: state.growths + 1)
+    growth = StateGrowth(plan, mode: phase.state, seed: settings.seed, number: state.growths + 1)
     optimizer = try catalogue.optimizer(settings.optimizer)
     try optimizer.check(after.blueprint)
   }

@@ -68,7 +68,7 @@ package struct RunningGrowth {
 
   /// What becomes of the state.
   private var stateGrowth: StateGrowth {
-    StateGrowth(growth.plan, mode: growth.settings.state.mode, seed: old.run.settings.seed, number: history + 1)
+    StateGrowth(growth.plan, mode: growth.settings.state, seed: old.run.settings.seed, number: history + 1)
   }
 
   /// The births after it.
@@ -116,15 +116,5 @@ package struct RunningGrowth {
     return try Evaluation(
       session, data.validation ?? data.training, batch: session.run.settings.evaluate.batch, limit: 1
     ).run().loss
-  }
-}
-
-extension GrowPhase.State {
-  package var mode: HistoryMode {
-    switch self {
-    case .asymmetric: .asymmetric
-    case .transport: .transport
-    case .dropAll: .dropAll
-    }
   }
 }

@@ -168,9 +168,9 @@ import Testing
   func epsilon() throws {
     let golden = try Self.golden()
     let example = try #require(golden.cases.first { $0.name == "rms_zero_pad_without_eps_rescale" })
+    let (small, large) = (try Self.configuration(example.config_before), try Self.configuration(example.config_after))
     let plan = try ZeroPad(PaddingOptions()).plan(
-      from: Scope.build { Decoder($0, try! Self.configuration(example.config_before)) }.blueprint,
-      to: Scope.build { Decoder($0, try! Self.configuration(example.config_after)) }.blueprint)
+      from: Scope.build { Decoder($0, small) }.blueprint, to: Scope.build { Decoder($0, large) }.blueprint)
     let after = Self.weights(example.weights_after, example.config_after)
     let configuration = try Self.configuration(example.config_after)
     let kept = Self.logits(configuration, [:], after, golden.token_ids)

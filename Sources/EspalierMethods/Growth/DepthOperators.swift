@@ -140,12 +140,6 @@ public struct RandomLayers: GrowthOperator {
   }
 }
 
-/// Of an operator that has none.
-public struct NoOptions: Settings {
-  public init() {}
-  public static let fields: [SettingField] = []
-}
-
 /// Wider and deeper at once, or either: the two halves do not see each other.
 public struct WidthAndDepth: GrowthOperator {
   /// What a recipe may set; `fields` says what each option means.

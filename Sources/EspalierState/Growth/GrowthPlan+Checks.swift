@@ -1,4 +1,4 @@
-package import EspalierNN
+import EspalierNN
 import EspalierTensor
 
 /// What every plan must be, whoever made it.
@@ -51,7 +51,7 @@ extension GrowthPlan {
         var first = 0, firstOld = 0
         for part in axis.parts {
           let entries = Array(map.entries[first..<first + part.count])
-          let oldPart = old.partCount(part.label) ?? part.count
+          let oldPart = old.part(part.label)?.count ?? part.count
           let sources = entries.map { entry -> Int? in
             if case .copy(let index, _, _) = entry { index - firstOld } else { nil }
           }
@@ -77,15 +77,5 @@ extension GrowthPlan {
           remedy: "leave one side random, or no gradient ever reaches them")
       }
     }
-  }
-}
-
-extension Blueprint {
-  /// Coordinates of a label, from the first weight that names it.
-  package func partCount(_ label: String) -> Int? {
-    for spec in parameters {
-      for part in spec.axes.flatMap(\.parts) where part.label == label { return part.count }
-    }
-    return nil
   }
 }

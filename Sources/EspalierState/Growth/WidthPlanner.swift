@@ -44,7 +44,7 @@ package struct WidthPlanner {
     try widenHeads(&draft)
     for label in grown where !Self.headLabels.contains(label) {
       let facts = LabelFacts(label, old)
-      guard let before = old.partCount(label), let after = new.partCount(label) else { continue }
+      guard let before = old.part(label)?.count, let after = new.part(label)?.count else { continue }
       if facts.isIndex {
         draft.axes[label] = try .appended(before, to: after, copying: nil, copyShare: nil, fill: .mean, label: label)
         if facts.isLogits { draft.fidelity = draft.fidelity.and(.exactOnOldLogits) }

@@ -1,4 +1,5 @@
 public import EspalierNN
+public import EspalierState
 
 /// A growth of the model between two stretches of training, with all of its state.
 ///
@@ -6,25 +7,15 @@ public import EspalierNN
 ///
 /// Grow phases that follow one another happen at one border, first to last: that is how width and depth grow together.
 public struct GrowPhase: CheckedSettings {
-  /// What becomes of the optimizer's slots.
-  public enum State: String, Codable, Sendable, CaseIterable {
-    /// Entries that stay keep theirs, copies and other new entries begin empty: copies part from one another.
-    case asymmetric
-    /// Moments are copied with the gradient's factors: the dynamics go on, and copies stay equal for ever.
-    case transport
-    /// All begin empty.
-    case dropAll
-  }
-
   public var `operator` = Choice("")
   public var to = ModelChange()
-  public var state = State.asymmetric
+  public var state = HistoryMode.asymmetric
   public var rate = GrowthRate.asymRewarm(AsymmetricRewarm())
 
   public init() {}
 
   public init(
-    _ growth: Choice, to: ModelChange, state: State = .asymmetric,
+    _ growth: Choice, to: ModelChange, state: HistoryMode = .asymmetric,
     rate: GrowthRate = .asymRewarm(AsymmetricRewarm())
   ) {
     self.operator = growth
@@ -122,12 +113,6 @@ public enum GrowthRate: FixedChoice {
   }
 
   public func encode(to encoder: any Encoder) throws { try encodeOne(to: encoder) }
-}
-
-/// For a choice that needs no options.
-public struct NoOptions: Settings {
-  public init() {}
-  public static let fields: [SettingField] = []
 }
 
 /// New entries rise to `rise` times the rate that the growth met, in `steps`, and fall with the schedule's tail.
