@@ -44,6 +44,7 @@ let package = Package(
     .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     // Our C: kernels in variants by processor level; MPI's macros as flat functions.
     .target(name: "CKernels", linkerSettings: [.linkedLibrary("m")]),
@@ -58,8 +59,8 @@ let package = Package(
       swiftSettings: swift),
     .target(name: "EspalierMethods", dependencies: ["EspalierState", "CKernels"], swiftSettings: swift),
     .target(
-      name: "EspalierTrain", dependencies: ["EspalierMethods", "CKernels", "CZstd", yams, logging], swiftSettings: swift
-    ),
+      name: "EspalierTrain", dependencies: ["EspalierMethods", "CKernels", "CZstd", "CZlib", yams, logging],
+      swiftSettings: swift),
     .target(name: "EspalierCommand", dependencies: ["EspalierTrain", argumentParser], swiftSettings: swift),
     .executableTarget(name: "espalier", dependencies: ["EspalierCommand"], swiftSettings: swift),
 

@@ -92,6 +92,7 @@ extension Catalogue {
       "model": Dictionary(uniqueKeysWithValues: models.map { ($0.name, Self.configuration(of: $0)) }),
       "optimizer": Dictionary(uniqueKeysWithValues: optimizers.map { ($0.name, Self.options(of: $0)) }),
       "data": DataCatalogue.standard,
+      "sets": DataCatalogue.standard,
       "operator": Dictionary(uniqueKeysWithValues: growth.map { ($0.name, Self.options(of: $0)) }),
     ]
   }

@@ -64,6 +64,7 @@ public protocol DataSettings: Settings {
 /// The data sets that a recipe may name.
 public enum DataCatalogue {
   public static let standard: [String: any Settings.Type] = [
+    "images": ImageSettings.self,
     "synthetic": SyntheticSettings.self,
     "text": TextSettings.self,
   ]
@@ -90,6 +91,9 @@ public enum DataCatalogue {
 public struct DataError: Error, Equatable, CustomStringConvertible {
   public enum Kind: Sendable, Equatable {
     case missing, unreadable, empty, tooShort, tooLarge, notZstd, truncatedZstd, badSplit
+    // Images.
+    case notGzip, truncatedGzip, notIDX, notNpy, badDescription, unsupportedType
+    case truncated, trailingBytes, countMismatch, sizeMismatch, badLabel, badPixel
   }
 
   public let kind: Kind

@@ -1,6 +1,5 @@
 public import EspalierNN
 import EspalierTensor
-import Foundation
 
 /// Tasks made of numbers alone, for tests and first steps: every sample is computed from its index.
 public struct SyntheticSettings: CheckedSettings, DataSettings {
@@ -45,15 +44,33 @@ public struct SyntheticSettings: CheckedSettings, DataSettings {
   ]
 
   public func open(context: Int) throws -> DataSplits {
-    DataSplits(
-      training: SyntheticDataset(self, context: context, indices: 0..<UInt64(samples)),
-      validation: validation == 0
-        ? nil
-        : SyntheticDataset(self, context: context, indices: UInt64(samples)..<UInt64(samples) + UInt64(validation)))
+    func set(_ indices: Range<UInt64>) -> any Dataset {
+      kind == .classes
+        ? SyntheticClasses(self, context: context, indices: indices)
+        : SyntheticDataset(self, context: context, indices: indices)
+    }
+    return DataSplits(
+      training: set(0..<UInt64(samples)),
+      validation: validation == 0 ? nil : set(UInt64(samples)..<UInt64(samples) + UInt64(validation)))
   }
 }
 
-/// A synthetic task. Sample i is a function of the settings and i alone; nothing is stored.
+extension SyntheticSettings {
+  var key: RandomKey { RandomKey(seed: seed).child("synthetic").child(kind.rawValue) }
+
+  /// The hash of some samples of the endless task.
+  func contentHash(context: Int, range: Range<UInt64>) -> UInt64 {
+    var hash = ContentHash(seed: 4)
+    hash.add(key.state)
+    for number in [context, vocabulary, classes, features] { hash.add(UInt64(number)) }
+    hash.add(noise.bitPattern)
+    hash.add(range.lowerBound)
+    hash.add(range.upperBound)
+    return hash.value
+  }
+}
+
+/// A synthetic task of tokens. Sample i is a function of the settings and i alone; nothing is stored.
 public struct SyntheticDataset: Dataset {
   private let settings: SyntheticSettings
   private let context: Int
@@ -62,60 +79,36 @@ public struct SyntheticDataset: Dataset {
   private let key: RandomKey
 
   init(_ settings: SyntheticSettings, context: Int, indices: Range<UInt64>) {
-    require(
-      context > 0 || settings.kind == .classes, "a sample has at least one token, got a context of \(context)")
+    require(context > 0, "a sample has at least one token, got a context of \(context)")
     self.settings = settings
     self.context = context
     range = indices
-    key = RandomKey(seed: settings.seed).child("synthetic").child(settings.kind.rawValue)
+    key = settings.key
   }
 
   public var sampleCount: Int { range.count }
   public var targetsAreBytes: Bool { false }
-  public var classCount: Int { settings.kind == .classes ? settings.classes : settings.vocabulary }
-
-  public var inputs: DatasetInputs {
-    settings.kind == .classes
-      ? .features([settings.features]) : .tokens(vocabulary: settings.vocabulary, time: context)
-  }
-
-  public var bytesPerSample: Int {
-    4 * (settings.kind == .classes ? settings.features + 1 : 2 * context)
-  }
+  public var classCount: Int { settings.vocabulary }
+  public var inputs: DatasetInputs { .tokens(vocabulary: settings.vocabulary, time: context) }
+  public var bytesPerSample: Int { 4 * 2 * context }
 
   public var description: String {
-    let what =
-      settings.kind == .classes
-      ? "\(settings.features) features, \(settings.classes) classes" : "\(context) tokens of \(settings.vocabulary)"
-    return "synthetic \(settings.kind.rawValue): \(sampleCount) samples of \(what)"
+    "synthetic \(settings.kind.rawValue): \(sampleCount) samples of \(context) tokens of \(settings.vocabulary)"
   }
 
-  public var contentHash: UInt64 {
-    var hash = ContentHash(seed: 4)
-    hash.add(key.state)
-    for number in [context, settings.vocabulary, settings.classes, settings.features] { hash.add(UInt64(number)) }
-    hash.add(settings.noise.bitPattern)
-    hash.add(range.lowerBound)
-    hash.add(range.upperBound)
-    return hash.value
-  }
+  public var contentHash: UInt64 { settings.contentHash(context: context, range: range) }
 
   public func batch(of indices: [UInt64]) throws -> Batch {
     for index in indices { require(index < UInt64(sampleCount), "sample \(index) is none of \(sampleCount)") }
-    let keys = indices.map { key.child(range.lowerBound + $0) }
-    return settings.kind == .classes ? classBatch(keys, indices) : tokenBatch(keys, indices)
-  }
-
-  private func tokenBatch(_ keys: [RandomKey], _ indices: [UInt64]) -> Batch {
     var inputs: [Int32] = [], targets: [Int32] = []
-    for key in keys {
-      let tokens = tokens(key)
+    for index in indices {
+      let tokens = tokens(key.child(range.lowerBound + index))
       inputs += tokens.dropLast()
       // What is drawn by chance cannot be learnt, so nothing is asked there: the first half of a copy, a shift's first step.
       let firstAsked = settings.kind == .copy ? half : 2
       targets += tokens.indices.dropFirst().map { $0 >= firstAsked ? tokens[$0] : Batch.ignored }
     }
-    let shape: Shape = [keys.count, context]
+    let shape: Shape = [indices.count, context]
     return Batch(
       inputs: .tokens(Indices(inputs, shape: shape)), targets: Indices(targets, shape: shape), samples: indices)
   }
@@ -129,32 +122,9 @@ public struct SyntheticDataset: Dataset {
     switch settings.kind {
     case .copy:
       return (0...context).map { Int32(key.bits(at: UInt64($0 % half)) % count) }
-    case .shift, .classes:
+    default:
       let first = key.bits(at: 0) % count, step = key.bits(at: 1) % count
       return (0...context).map { Int32((first + step * (UInt64($0) % count)) % count) }
     }
-  }
-
-  private func classBatch(_ keys: [RandomKey], _ indices: [UInt64]) -> Batch {
-    let width = settings.features
-    var values: [Float] = []
-    values.reserveCapacity(keys.count * width)
-    var classes: [Int32] = []
-    for sample in keys {
-      let number = sample.bits(at: 0) % UInt64(settings.classes)
-      let centre = key.child("centre").child(number)
-      classes.append(Int32(number))
-      for feature in 0..<UInt64(width) {
-        values.append(Float(Self.normal(centre, feature) + settings.noise * Self.normal(sample, feature + 1)))
-      }
-    }
-    return Batch(
-      inputs: .features(values, [keys.count, width]), targets: Indices(classes, shape: [keys.count]), samples: indices)
-  }
-
-  /// A standard normal number by Box and Muller, Ann. Math. Statist. 1958, doi:10.1214/aoms/1177706645.
-  private static func normal(_ key: RandomKey, _ index: UInt64) -> Double {
-    let radius = (-2 * log(1 - key.uniform(at: 2 * index))).squareRoot()
-    return radius * cos(2 * .pi * key.uniform(at: 2 * index + 1))
   }
 }

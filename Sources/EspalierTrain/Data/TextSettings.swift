@@ -84,13 +84,6 @@ public struct TextSettings: CheckedSettings, DataSettings {
   }
 }
 
-extension StringProtocol {
-  /// Without spaces at both ends.
-  fileprivate var trimmed: String {
-    String(drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
-  }
-}
-
 /// Cuts a text in two by blocks, some of which are drawn for validation.
 ///
 /// Blocks have max(min(16384, bytes / 64), 4 · context + 1) bytes, the last one the rest; of n blocks, round(fraction · n), but at

@@ -10,6 +10,7 @@ public struct RunSettings: CheckedSettings {
   public var groups: [OptimizerGroup] = []
   public var freeze: [String] = []
   public var data = Choice("text")
+  public var tasks = TaskSettings()
   public var batch = BatchSettings()
   public var stage = 1
   public var threads = 1
@@ -46,6 +47,7 @@ public struct RunSettings: CheckedSettings {
       "Parameters that are not trained (* for any run of characters, ? for one): no gradient, no optimizer slot, saved once."
     ),
     SettingField("data", unit: "one of the data sets", "What the model learns from, with its options."),
+    SettingField("tasks", "How the data come as a sequence of tasks, if they do."),
     SettingField("batch", "The samples of one step."),
     SettingField(
       "stage", unit: "0 to 3",

@@ -23,7 +23,10 @@ public struct SettingsChange: Sendable, Equatable, Codable {
     "nonFinite", "timeLimit",
   ]
   /// Where the data lie; free while they are the same data.
-  static let placeKeys = ["data.*.path", "data.*.validation", "data.*.maximumBytes"]
+  static let placeKeys = [
+    "data.*.path", "data.*.validation", "data.*.maximumBytes",
+    "tasks.sets.*.*.path", "tasks.sets.*.*.validation", "tasks.sets.*.*.maximumBytes",
+  ]
 
   /// Every difference between two resolved settings, in the order of their keys.
   /// - Parameter sameData: whether `Dataset.contentHash` is what it was, so that a text may have moved.
