@@ -205,13 +205,14 @@ enum CommandLineHelpText {
     $ espalier data --help
     OVERVIEW: Shows data: counts, bytes, first samples.
 
-    A recipe (*.yaml) shows its data as its model reads them. Any other path is
-    opened as text: a file, a folder or a quoted pattern, plain or zstd.
+    A recipe (*.yaml) shows its data as its model reads them, and its tasks. A
+    folder of images, as IDX, .npy or raw arrays, is opened as such; any other path
+    as text: a file, a folder or a quoted pattern, plain or zstd.
 
     USAGE: espalier data <path-or-recipe> [--set <key.path=value> ...] [--samples <n>] [--json]
 
     ARGUMENTS:
-      <path-or-recipe>        A text, or a recipe.
+      <path-or-recipe>        A text, a folder of images, or a recipe.
 
     OPTIONS:
       --set <key.path=value>  Changes a setting, as stage=3 or

@@ -111,7 +111,7 @@ import Testing
     let shelf = try object(["list"])
     for (key, names) in [
       "models": Catalogue.standard.models.map { $0.name }, "optimizers": ["adamw", "muon", "sgd"],
-      "data": ["synthetic", "text"],
+      "data": ["images", "synthetic", "text"],
     ] {
       let listed = (shelf[key] as? [[String: String]] ?? []).compactMap { $0["name"] }
       #expect(listed == names.sorted(), "\(key)")
@@ -165,6 +165,31 @@ import Testing
     #expect(
       try text(["data", "tiny.yaml", "--set", "data={ synthetic: { kind: copy } }", "--samples", "1"]).contains(
         "targets"))
+  }
+
+  @Test("data shows what a folder of images holds, and the tasks of a recipe")
+  func imageData() throws {
+    let images = URL(filePath: TinyRuns.text).deletingLastPathComponent().path + "/fashion-mini"
+    let shown = try text(["data", images, "--samples", "1"])
+    #expect(shown.contains("5000 images of 28 x 28 (IDX), 10 classes"))
+    #expect(shown.contains("classes   10, of 500 samples each\nshape     1 x 28 x 28\n"))
+    #expect(shown.contains("pixels    mean 0.28735, deviation 0.35438 of 0 to 1\n"))
+    #expect(shown.contains("sample 0, class 9\n"))
+    let overrides = [
+      "--set", "data={ images: { path: \(images) } }", "--set", "tasks={ setting: class, perTask: 5, heldOut: 10% }",
+    ]
+    let tasks = try text(["data", "tiny.yaml", "--samples", "0"] + overrides)
+    #expect(
+      tasks.hasSuffix(
+        """
+        task  classes  rows  training  held out  test
+        0     0–4      0–4   2250      250       500
+        1     5–9      5–9   2250      250       500
+
+        """))
+    let sets = try #require(try json(["data", "tiny.yaml", "--samples", "0"] + overrides) as? [[String: Any]])
+    #expect(sets.count == 2 + 2 * 3 && sets[3]["name"] as? String == "task 0, held out")
+    #expect(sets[3]["samplesOfClass"] as? [Int] == [50, 50, 50, 50, 50, 0, 0, 0, 0, 0])
   }
 
   @Test("verify names every checkpoint of a run")

@@ -63,7 +63,7 @@ import Testing
 
   static let faults: [(InterchangeError.Kind, [UInt8])] = [
     (.badMagic, []), (.badMagic, Array("PK\u{3}\u{4}".utf8)), (.tooShort, [0x93] + Array("NUMPY".utf8) + [1, 0, 1]),
-    (.newerVersion, file("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", 4, version: (3, 0))),
+    (.newerVersion, file("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", 4, version: (4, 0))),
     (.headerTooLarge, file("{}", 0, version: (2, 0), length: 0xffff_ffff)),
     (.headerBeyondFile, file("{}", 0, length: 0xffff)), (.invalidHeader, file("{}", 0)),
     (.invalidHeader, file("{'descr': '<f4', 'fortran_order': False, 'shape': (1), }", 4)),

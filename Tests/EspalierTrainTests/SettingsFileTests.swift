@@ -27,7 +27,7 @@ struct SampleOptimizer: Settings {
 let sampleChoices: ChoiceTables = [
   "model": ["decoder": SampleModel.self, "mlp": SampleModel.self],
   "optimizer": ["adamw": SampleOptimizer.self, "sgd": SampleOptimizer.self],
-  "data": DataCatalogue.standard,
+  "data": DataCatalogue.standard, "sets": DataCatalogue.standard,
 ]
 
 func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSettings {

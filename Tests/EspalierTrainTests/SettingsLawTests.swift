@@ -7,7 +7,7 @@ let allSettings: [any Settings.Type] = [
   RunSettings.self, BatchSettings.self, OptimizerGroup.self, EvaluateSettings.self, SaveSettings.self, LogSettings.self,
   CheckSettings.self, StartSettings.self, NonFiniteSettings.self, TrainPhase.self, RateSettings.self,
   ClusterSettings.self,
-  TextSettings.self, SyntheticSettings.self,
+  TextSettings.self, SyntheticSettings.self, ImageSettings.self, AugmentationSettings.self, TaskSettings.self,
 ]
 
 @Suite struct SettingsLawTests {

@@ -100,6 +100,10 @@ public struct ImageDataset: LabelledDataset, AugmentedDataset {
     contentHash = hash.value
   }
 
+  /// Mean and standard deviation of all pixels of 0 to 1, as the files have them.
+  /// - Complexity: the pixels.
+  package func pixelStatistics() -> (mean: Double, deviation: Double) { pixels.statistics() }
+
   public var sampleCount: Int { labels.count }
   public var inputs: DatasetInputs { .features([shape.channels, shape.height, shape.width]) }
   public var targetsAreBytes: Bool { false }

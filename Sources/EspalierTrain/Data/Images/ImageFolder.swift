@@ -8,7 +8,7 @@ struct LabelledImages: Sendable {
 }
 
 /// What a folder of images holds.
-struct ImageFolder: Sendable {
+package struct ImageFolder: Sendable {
   let training: LabelledImages
   /// Nil where it was not asked for.
   let test: LabelledImages?
@@ -25,7 +25,7 @@ struct ImageFolder: Sendable {
   /// - Throws: `DataError`.
   static func read(_ path: String, withTest: Bool, maximumBytes: Int) throws -> ImageFolder {
     let names = try list(path)
-    guard let format = ImageFormat.allCases.first(where: { $0.isThere(names) }) else {
+    guard let format = ImageFormat.allCases.first(where: { $0.isThere(names, in: path) }) else {
       throw DataError(
         .missing, subject: path, reason: "the folder holds no training images that are known by their names",
         remedy: "they are called \(ImageFormat.allCases.map(\.example).joined(separator: ", or "))")
@@ -48,7 +48,7 @@ struct ImageFolder: Sendable {
         reason: "its training images are \(training.pixels.shape) and its test images \(test.pixels.shape)",
         remedy: "bring them to one size")
     }
-    let classNames = try Self.classNames(path, names)
+    let classNames = format == .folders ? ClassFolders.classNames(path) : try Self.classNames(path, names)
     let largest = Int(max(training.labels.max() ?? 0, test?.labels.max() ?? 0))
     if !classNames.isEmpty, largest >= classNames.count {
       throw DataError(
@@ -64,7 +64,7 @@ struct ImageFolder: Sendable {
   /// Whether a folder looks like images.
   package static func isThere(_ path: String) -> Bool {
     guard let names = try? list(path) else { return false }
-    return ImageFormat.allCases.contains { $0.isThere(names) }
+    return ImageFormat.allCases.contains { $0.isThere(names, in: path) }
   }
 
   private static func list(_ path: String) throws -> Set<String> {

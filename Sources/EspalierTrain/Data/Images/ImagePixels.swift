@@ -81,6 +81,13 @@ struct ImagePixels: Sendable {
     }
   }
 
+  /// The first image with a float that is infinite or not a number.
+  var firstNonFinite: Int? {
+    data.withUnsafeBytes { bytes in
+      (0..<count * shape.count).first { !Self.float(bytes, offset + 4 * $0).isFinite }
+    }.map { $0 / shape.count }
+  }
+
   /// The float32 at a byte.
   @inline(__always)
   static func float(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> Float {

@@ -8,7 +8,7 @@ public struct ImageSettings: CheckedSettings, DataSettings {
   public var path = ""
   public var validation = "test"
   public var splitSeed: UInt64 = 1
-  public var normalize = Normalization.auto
+  public var normalize = PixelNormalization.auto
   public var pad = 0
   public var channels = 0
   public var augment = AugmentationSettings()
@@ -109,14 +109,14 @@ public struct ImageSettings: CheckedSettings, DataSettings {
 }
 
 /// What is taken from a pixel of 0 to 1, and what it is then divided by.
-public enum Normalization: Sendable, Equatable {
+public enum PixelNormalization: Sendable, Equatable {
   case none
   /// Mean and standard deviation of all pixels of the training set.
   case auto
   case given(mean: Double, deviation: Double)
 }
 
-extension Normalization: Codable {
+extension PixelNormalization: Codable {
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if let numbers = try? container.decode([Double].self), numbers.count == 2 {
