@@ -59,7 +59,7 @@ import Testing
   private func clangModules(_ products: URL) throws -> [String] {
     let maps = try FileManager.default.contentsOfDirectory(at: products, includingPropertiesForKeys: nil)
       .map { $0.appending(path: "module.modulemap").path }.filter { FileManager.default.fileExists(atPath: $0) }
-    let system = ["COpenBLAS", "COpenMPI", "CZstd", "CXXHash"].map {
+    let system = ["COpenBLAS", "COpenMPI", "CZstd", "CXXHash", "CZlib"].map {
       Self.checkout.appending(path: "Sources/\($0)").path
     }
     let yaml = Self.checkout.appending(path: ".build/checkouts/Yams/Sources/CYaml/include").path

@@ -138,6 +138,43 @@ import Testing
     #expect(throws: DataError.self) { try settings.open(context: 0) }
   }
 
+  @Test("every truncation of a file is refused, plain and packed")
+  func truncations() throws {
+    let whole = Fixture.idx(Fixture.sizes, Fixture.pixels(0))
+    for (name, bytes) in [("IDX", whole), ("IDX.gz", Fixture.gzip(whole))] {
+      let folder = try Fixture.folder(name)
+      let file = Self.images + (name == "IDX" ? "" : ".gz")
+      for length in 0..<bytes.count {
+        try folder.write(file, Array(bytes[..<length]))
+        #expect(throws: DataError.self, "\(name), \(length) bytes") {
+          try ImageSettings(path: folder.path).open(context: 0)
+        }
+      }
+      try folder.write(file, bytes)
+      _ = try ImageSettings(path: folder.path).open(context: 0)
+    }
+  }
+
+  @Test("a folder a class is refused for an unknown class, another size and more than one image a file")
+  func classFolders() throws {
+    func kind(_ name: String, _ bytes: [UInt8]) throws -> DataError.Kind? {
+      let folder = try TemporaryFolder()
+      for file in ["train/a/1.npy", "train/b/1.npy", "test/a/1.npy"] {
+        try folder.write(file, Fixture.npy("|u1", [2, 2], [1, 2, 3, 4]))
+      }
+      _ = try ImageSettings(path: folder.path).open(context: 0)
+      try folder.write(name, bytes)
+      return #expect(throws: DataError.self) { try ImageSettings(path: folder.path).open(context: 0) }?.kind
+    }
+    let good = Fixture.npy("|u1", [2, 2], [1, 2, 3, 4])
+    #expect(try kind("test/c/1.npy", good) == .badLabel)
+    #expect(try kind("train/a/2.npy", Fixture.npy("|u1", [1, 4], [1, 2, 3, 4])) == .sizeMismatch)
+    #expect(try kind("train/a/2.npy", Fixture.npy("<f4", [2, 2], Fixture.floats([1, 2, 3, 4]))) == .sizeMismatch)
+    #expect(
+      try kind("train/a/2.npy", Fixture.npy("|u1", [5, 5, 2, 2], [UInt8](repeating: 1, count: 100))) == .sizeMismatch)
+    #expect(try kind("train/a/2.raw", [1, 2, 3, 4]) == .badDescription)
+  }
+
   @Test("settings that do not fit the images name their key")
   func settings() throws {
     let folder = try Fixture.folder()

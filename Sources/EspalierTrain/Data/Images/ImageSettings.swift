@@ -152,7 +152,7 @@ public struct AugmentationSettings: CheckedSettings {
   public static let fields = [
     SettingField(
       "pad", unit: "pixels, 0 = off", "Moves each image by up to so many pixels in each direction; black follows."),
-    SettingField("flip", unit: "true | false", "Mirrors every other image, left to right."),
+    SettingField("flip", unit: "true | false", "Mirrors an image left to right, with an even chance."),
   ]
 
   public static let limits: [String: SettingLimit] = ["pad": .within(0...1024)]

@@ -24,7 +24,7 @@ public struct TaskSettings: CheckedSettings {
   public var sets: [Choice] = []
   public var order = Order.given
   public var orderSeed: UInt64 = 1
-  public var heldOut = "0%"
+  public var heldOut = "none"
   public var heldOutSeed: UInt64 = 1
 
   public init() {}
@@ -48,7 +48,7 @@ public struct TaskSettings: CheckedSettings {
       "orderSeed", unit: "0 to 2^64-1",
       "Draws that order; apart from the run's seed, so that runs of several seeds have one sequence."),
     SettingField(
-      "heldOut", unit: "percent",
+      "heldOut", unit: "percent | none",
       "The part of each task's training samples, class by class, that is set apart for early stopping."),
     SettingField("heldOutSeed", unit: "0 to 2^64-1", "Draws that part."),
   ]
