@@ -27,7 +27,7 @@ enum TaskStudyText {
   /// A row for each moment, a column for each task.
   private static func matrix(_ matrix: AccuracyMatrix, _ tasks: [TaskResults.Task]) -> String {
     let rows = matrix.moments.map { moment in
-      [moment == 0 ? "untrained" : "\(moment) \(TaskText.short(tasks[moment - 1].name, 20))"]
+      [moment == 0 ? "untrained" : "\(moment): \(TaskText.short(tasks[moment - 1].name, 20))"]
         + tasks.indices.map { TaskText.percent(matrix[learned: moment, task: $0]?.fraction) }
         + [moment == 0 ? "" : TaskText.percent(matrix.mean(learned: moment, ofFirst: moment))]
     }

@@ -1,5 +1,6 @@
-/// An accuracy matrix as coloured cells with their figures: a row for each moment, a column for each task, and the mean over the tasks
-/// learned beside them. The diagonal, where a task has just been learned, is framed; what was measured before that is pale.
+/// An accuracy matrix as coloured cells with their figures: a row for each moment, a column for each task, and the mean
+/// over the tasks learned beside them. The diagonal, where a task has just been learned, is framed; what was measured
+/// before that is pale.
 struct AccuracyHeatMap {
   private let group: TaskGroup
   private let view: TaskView
@@ -61,7 +62,7 @@ struct AccuracyHeatMap {
   }
 
   private func row(_ moment: Int, _ y: Double) -> [String] {
-    let name = moment == 0 ? "untrained" : "\(moment)  \(TaskText.short(tasks[moment - 1].name, names))"
+    let name = moment == 0 ? "untrained" : "\(moment): \(TaskText.short(tasks[moment - 1].name, names))"
     let whole = moment == 0 ? "the network before any training" : "task \(moment): \(tasks[moment - 1].name)"
     var parts = [
       "<g><title>\(Drawing.escaped(whole))</title>"
@@ -112,18 +113,17 @@ struct AccuracyHeatMap {
 
   /// What the shades stand for.
   static var legend: String {
-    let width = 260.0, step = width / Double(TaskColors.shades + 1)
+    let width = 150.0, step = width / Double(TaskColors.shades + 1)
     var parts = (0...TaskColors.shades).map { shade in
-      "<g class=\"cell h\(shade)\"><rect x=\"\(Drawing.number(30 + step * Double(shade)))\" y=\"2\" width=\"\(Drawing.number(step + 0.4))\" height=\"10\"/></g>"
+      "<g class=\"cell h\(shade)\"><rect x=\"\(Drawing.number(14 + step * Double(shade)))\" y=\"2\" width=\"\(Drawing.number(step + 0.4))\" height=\"10\"/></g>"
     }
-    parts.append(Drawing.text("tick", 24, 11, "0", anchor: "end"))
-    parts.append(Drawing.text("tick", 36 + width, 11, "100 %", anchor: "start"))
-    parts.append("<g class=\"cell own h25\"><rect x=\"356\" y=\"1\" width=\"18\" height=\"12\" rx=\"3\"/></g>")
-    parts.append(Drawing.text("tick", 380, 11, "just learned", anchor: "start"))
-    parts.append("<g class=\"cell later h25\"><rect x=\"466\" y=\"1\" width=\"18\" height=\"12\" rx=\"3\"/></g>")
-    parts.append(Drawing.text("tick", 490, 11, "not yet learned", anchor: "start"))
-    return Drawing.picture(
-      590, 14, label: "shades from 0 to 100 %", attributes: " style=\"max-width: 590px\"", parts)
+    parts.append(Drawing.text("tick", 8, 11, "0", anchor: "end"))
+    parts.append(Drawing.text("tick", 20 + width, 11, "100 %", anchor: "start"))
+    parts.append("<g class=\"cell own h25\"><rect x=\"222\" y=\"1\" width=\"18\" height=\"12\" rx=\"3\"/></g>")
+    parts.append(Drawing.text("tick", 246, 11, "just learned", anchor: "start"))
+    parts.append("<g class=\"cell later h25\"><rect x=\"330\" y=\"1\" width=\"18\" height=\"12\" rx=\"3\"/></g>")
+    parts.append(Drawing.text("tick", 354, 11, "not yet learned", anchor: "start"))
+    return Drawing.picture(450, 14, label: "shades from 0 to 100 %", attributes: " style=\"max-width: 450px\"", parts)
   }
 
   static let style = """

@@ -1,7 +1,8 @@
-/// A measure of continual learning in one convention. The same word means other numbers in other papers, so each has a name of its own.
+/// A measure of continual learning in one convention. The same word means other numbers in other papers, so each has a
+/// name of its own.
 ///
-/// T tasks are learned; a(i, j) is the accuracy on task j after task i, a(0, j) that of the untrained network, n(j) the size of the
-/// test set. Sums go over the tasks 1 to T unless they say otherwise.
+/// T tasks are learned; a(i, j) is the accuracy on task j after task i, a(0, j) that of the untrained network, n(j) the
+/// size of the test set. Sums go over the tasks 1 to T unless they say otherwise.
 package enum ContinualMetric: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
   /// Σⱼ a(T, j) / T.
   case finalAccuracy
@@ -90,9 +91,9 @@ package enum ContinualMetric: String, CaseIterable, Codable, CodingKeyRepresenta
 
 /// All measures of one accuracy matrix, as fractions (0.83 is 83 %).
 ///
-/// They are those of a run that ends with the tasks learned so far: T is `learned`. What cannot be computed is absent, never zero:
-/// transfer and forgetting of a single task, forward transfer without the untrained row or where the head lacked the classes, and
-/// whatever needs an entry that was not measured.
+/// They are those of a run that ends with the tasks learned so far: T is `learned`. What cannot be computed is absent,
+/// never zero: transfer and forgetting of a single task, forward transfer without the untrained row or where the head
+/// lacked the classes, and whatever needs an entry that was not measured.
 package struct ContinualMetrics: Hashable, Codable, Sendable {
   /// T.
   package let learned: Int

@@ -17,7 +17,8 @@ package enum TaskFile {
     return String(decoding: try encoder.encode(results), as: UTF8.self) + "\n"
   }
 
-  /// Writes the file so that its name stands for the old results or for all of the new ones, whatever happens meanwhile.
+  /// Writes the file so that its name stands for the old results or for all of the new ones, whatever happens
+  /// meanwhile.
   /// - Throws: `RunError` of kind `.saveFailed`.
   package static func write(_ results: TaskResults, run: String) throws {
     let path = run + "/" + name

@@ -1,8 +1,8 @@
 /// What was measured of every task at every moment of a run: rows are moments, columns are tasks.
 ///
-/// A moment is the number of tasks learned by then: 0 before any training, i after the i-th task. Rows come as a run goes on, and a
-/// row may lack tasks (classes that the head does not have yet). The value, and its JSON, are the same in whatever order entries
-/// were set.
+/// A moment is the number of tasks learned by then: 0 before any training, i after the i-th task. Rows come as a run
+/// goes on, and a row may lack tasks (classes that the head does not have yet). The value, and its JSON, are the same
+/// in whatever order entries were set.
 package struct TaskMatrix<Entry: Hashable & Codable & Sendable>: Hashable, Sendable {
   package let taskCount: Int
   /// By moment; no row is without an entry.

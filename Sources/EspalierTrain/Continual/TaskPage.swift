@@ -1,17 +1,18 @@
 import Foundation
 
-/// tasks.html: what was learned of every task and what became of it, of one run or of several side by side; one file that needs no
-/// network.
+/// tasks.html: what was learned of every task and what became of it, of one run or of several side by side; one file
+/// that needs no network.
 package enum TaskPage {
   package static let name = "tasks.html"
 
   package static func html(_ study: TaskStudy) -> String {
     let groups = study.groups
-    let title = groups.count == 1 ? groups[0].label : "\(groups.count) runs over tasks"
+    let title =
+      groups.count <= 3 ? groups.map(\.label).joined(separator: ", ") : "\(groups.count) kinds of runs over tasks"
     var body = ["<h1>\(Drawing.escaped(title))</h1>", introduction(study)]
     for view in study.views { body += section(study, view) }
     if study.views.isEmpty { body.append("<p>No task has been measured yet.</p>") }
-    body += [tasks(study), runs(study), note(study)].filter { !$0.isEmpty }
+    body += [measures(study), tasks(study), runs(study), note(study)].filter { !$0.isEmpty }
     let most = groups.map(\.tasks.count).max() ?? 0
     let rules = [AccuracyHeatMap.style, SeriesPlot.style, style, TaskColors.rules(taskCount: most)]
     return HTMLPage.document(title: title, style: rules.joined(separator: "\n"), body)
@@ -53,45 +54,87 @@ package enum TaskPage {
     let groups = study.groups.filter { $0.views.contains(view) }
     let plots = TaskPlots(study: study, view: view)
     let isCompared = study.groups.count > 1
-    var parts = ["<h2>Accuracy \(Drawing.escaped(view.title))</h2>"]
-    func figure(_ group: TaskGroup, _ svg: String, width: Double) -> String {
-      let index = study.groups.firstIndex { $0.label == group.label } ?? 0
-      let caption =
-        isCompared
-        ? "<figcaption class=\"\(TaskPlots.style(index))\">\(Drawing.escaped(group.label))</figcaption>\n" : ""
-      return "<figure style=\"flex: 1 1 \(Int(width))px; max-width: \(Int(width))px\">\n\(caption)\(svg)\n</figure>"
-    }
-    func panels(_ heading: String, _ figures: [String], _ after: String = "") -> [String] {
-      figures.isEmpty
-        ? [] : ["<h3>\(heading)</h3>", "<div class=\"panels\">\n\(figures.joined(separator: "\n"))\n</div>", after]
-    }
-    let maps = groups.compactMap { group in AccuracyHeatMap(group, view).map { figure(group, $0.svg, width: $0.width) }
-    }
-    parts += panels(
-      "Every task after every task", maps, "<div class=\"shades\">\(AccuracyHeatMap.legend)</div>")
-    let width = isCompared ? 600.0 : 900
-    parts += panels("What is forgotten", plots.retention.map { figure($0.group, $0.svg, width: width) })
+    let width = TaskPlots.panel.width
+    var pictures: [(heading: String, figures: [Figure])] = [
+      (
+        "Every task after every task",
+        groups.compactMap { group in
+          AccuracyHeatMap(group, view).map { map in
+            // What the shades mean is said once, below the last.
+            let legend =
+              group.label == groups.last?.label ? "\n<div class=\"shades\">\(AccuracyHeatMap.legend)</div>" : ""
+            return Figure(group: group, svg: map.svg + legend, width: map.width)
+          }
+        }
+      ), ("What is forgotten", plots.retention.map { Figure(group: $0.group, svg: $0.svg, width: width) }),
+    ]
     if let average = plots.average {
-      parts += ["<h3>Mean over the tasks learned</h3>", "<div class=\"single\">\(average)</div>"]
+      pictures.append(
+        (
+          "Mean over the tasks learned",
+          [Figure(group: nil, svg: average, width: width)]
+        ))
     }
-    parts += panels("Within the tasks", plots.learning.map { figure($0.group, $0.svg, width: width) })
-    return parts + [measures(groups, view)]
+    pictures.append(
+      ("Within the tasks", plots.learning.map { Figure(group: $0.group, svg: $0.svg, width: width) }))
+    pictures.removeAll { $0.figures.isEmpty }
+    var parts = ["<h2>Accuracy \(Drawing.escaped(view.title))</h2>"]
+    if isCompared {
+      // A heading for each kind of picture, with the groups beside each other.
+      for (heading, figures) in pictures {
+        parts.append("<h3>\(heading)</h3>")
+        parts.append(panels(figures.map { $0.html(heading: caption($0.group, study)) }))
+      }
+    } else {
+      parts.append(
+        panels(pictures.flatMap { picture in picture.figures.map { $0.html(heading: "<h3>\(picture.heading)</h3>") } }))
+    }
+    return parts
   }
 
-  private static func measures(_ groups: [TaskGroup], _ view: TaskView) -> String {
+  /// A picture on the page, no wider than it is meant to be.
+  private struct Figure {
+    /// Nil for a picture of all.
+    let group: TaskGroup?
+    let svg: String
+    let width: Double
+
+    func html(heading: String) -> String {
+      let parts = [heading, svg].filter { !$0.isEmpty }.joined(separator: "\n")
+      return "<figure style=\"flex: 1 1 \(Int(width))px; max-width: \(Int(width))px\">\n\(parts)\n</figure>"
+    }
+  }
+
+  private static func panels(_ figures: [String]) -> String {
+    "<div class=\"panels\">\n\(figures.joined(separator: "\n"))\n</div>"
+  }
+
+  private static func caption(_ group: TaskGroup?, _ study: TaskStudy) -> String {
+    guard let group else { return "" }
+    let index = study.groups.firstIndex { $0.label == group.label } ?? 0
+    return "<figcaption class=\"\(TaskPlots.style(index))\">\(Drawing.escaped(group.label))</figcaption>"
+  }
+
+  // MARK: Tables
+
+  private static func measures(_ study: TaskStudy) -> String {
+    let columns = study.views.flatMap { view in
+      study.groups.filter { $0.views.contains(view) }.map { (group: $0, view: view) }
+    }
+    guard !columns.isEmpty else { return "" }
     let rows = ContinualMetric.allCases.map { metric in
-      let values = groups.map { TaskText.percent($0.estimate(metric, view)).replacing("-", with: "−") }
+      let values = columns.map { TaskText.percent($0.group.estimate(metric, $0.view)).replacing("-", with: "−") }
       let cells = values.map { "<td>\($0)</td>" }.joined()
       return
         "<tr><td class=\"name\">\(metric.title)</td>\(cells)<td class=\"name how\">\(Drawing.escaped(metric.formula))<small>\(Drawing.escaped(metric.source))</small></td></tr>"
     }
-    let heading =
-      ["measure, %"] + groups.map { groups.count > 1 ? $0.label : "value" } + ["how it is computed, and by whom"]
-    return "<h3>Measures</h3>\n"
-      + HTMLPage.table(heading, rows, names: [0, heading.count - 1])
+    let names = columns.map { group, view in
+      let parts = [study.groups.count > 1 ? group.label : "", study.views.count > 1 ? view.title : ""]
+      return parts.filter { !$0.isEmpty }.joined(separator: ", ")
+    }
+    let heading = ["measure, %"] + names + ["how it is computed, and by whom"]
+    return "<h2>Measures</h2>\n" + HTMLPage.table(heading, rows, names: [0, heading.count - 1])
   }
-
-  // MARK: Tables
 
   private static func tasks(_ study: TaskStudy) -> String {
     // Groups may have other tasks; each kind of sequence has a table.
@@ -167,6 +210,11 @@ package enum TaskPage {
     if study.groups.contains(where: { $0.runs.count > 1 }) {
       sentences.append("± is the sample standard deviation over runs that differ in the seed alone.")
     }
+    if study.groups.contains(where: {
+      $0.runs.count > 1 && $0.runs[0].results.views.values.contains { !$0.curve.isEmpty }
+    }) {
+      sentences.append("Curves within the tasks are those of the lowest seed.")
+    }
     for group in study.groups where group.furthest.count < group.runs.count {
       sentences.append(
         "Means of \(group.label) are those of the \(TaskText.count(group.furthest.count, "run")) that have learned \(TaskText.count(group.learned, "task")); \(group.runs.count - group.furthest.count) more have learned fewer."
@@ -179,7 +227,7 @@ package enum TaskPage {
     body { max-width: 1240px; } h2 { font-size: 1.25rem; margin: 2.6rem 0 .4rem; } h3 { font-size: 1rem; margin: 1.6rem 0 .5rem; color: var(--soft); }
     .about { color: var(--soft); margin: 0; } .panels { display: flex; flex-wrap: wrap; gap: 1.2rem 2rem; align-items: flex-start; }
     figure { margin: 0; min-width: min(100%, 320px); } figcaption { color: var(--run); font-weight: 600; margin: 0 0 .3rem; }
-    .single { max-width: 900px; } .shades { margin: .6rem 0 0; } h2 + h3 { margin-top: .6rem; }
-    td.how { max-width: 34rem; } td small { display: block; color: var(--soft); } tbody tr td { vertical-align: top; }
+    figure h3 { margin-top: .6rem; } .shades { margin: .6rem 0 0; } h2 + h3 { margin-top: .6rem; }
+    td.how { max-width: 34rem; } td small { display: block; color: var(--soft); } tbody tr td { vertical-align: top; } td:not(.name) { white-space: nowrap; }
     """
 }

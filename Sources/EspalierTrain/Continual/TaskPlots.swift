@@ -3,8 +3,8 @@ struct TaskPlots {
   let study: TaskStudy
   let view: TaskView
 
-  /// Pixels of a picture of which several stand side by side.
-  private static let panel = (width: 600.0, height: 340.0)
+  /// Pixels of a picture; two stand side by side on a wide screen.
+  static let panel = (width: 590.0, height: 340.0)
 
   /// The colour and dashes of a group.
   static func style(_ group: Int) -> String {
@@ -26,7 +26,7 @@ struct TaskPlots {
     let taskCount = study.groups.map(\.tasks.count).max() ?? 1
     return plot(
       series, "mean accuracy over the tasks learned, after each task", yTitle: "mean accuracy, %", taskCount: taskCount,
-      range: Self.range(of: series), size: (900, 340))
+      range: Self.range(of: series), size: Self.panel)
   }
 
   /// The accuracy on every task from when it was learned, a picture for each group.
@@ -34,7 +34,7 @@ struct TaskPlots {
     let all = study.groups.map { group in
       group.tasks.enumerated().map { task, description in
         SeriesPlot.Series(
-          name: "\(task + 1) \(TaskText.short(description.name, 12))", style: "task\(task)",
+          name: "\(task + 1): \(TaskText.short(description.name, 16))", style: "task\(task)",
           points: (task + 1...group.tasks.count).compactMap { learned in
             group.estimate(view, { $0[learned: learned, task: task]?.fraction }).map { estimate in
               point(learned, estimate, "task \(task + 1) (\(description.name)) after task \(learned): ")
@@ -49,7 +49,7 @@ struct TaskPlots {
     return zip(study.groups, all).compactMap { group, series in
       plot(
         series, "accuracy on each task since it was learned: \(group.label)", yTitle: "accuracy on a task, %",
-        taskCount: group.tasks.count, range: range, size: study.groups.count > 1 ? Self.panel : (900, 380)
+        taskCount: group.tasks.count, range: range, size: Self.panel
       ).map { (group, $0) }
     }
   }
@@ -60,7 +60,7 @@ struct TaskPlots {
     let all = zip(study.groups, curves).map { group, curve in
       group.tasks.enumerated().map { task, description in
         SeriesPlot.Series(
-          name: "\(task + 1) \(TaskText.short(description.name, 12))", style: "task\(task)",
+          name: "\(task + 1): \(TaskText.short(description.name, 16))", style: "task\(task)",
           points: curve.filter { $0.task == task && $0.learning >= task }.sorted { $0.step < $1.step }.map { point in
             SeriesPlot.Point(
               x: Double(point.step), y: 100 * point.accuracy.fraction,
@@ -80,7 +80,7 @@ struct TaskPlots {
       let plot = SeriesPlot(
         label: "accuracy on each task while later ones are learned: \(group.label)", xTitle: "steps",
         yTitle: "accuracy on a task, %", series: all[index], domain: 0...Double(last), range: range, borders: borders,
-        size: study.groups.count > 1 ? Self.panel : (900, 380))
+        size: Self.panel)
       return (group, plot.svg)
     }
   }

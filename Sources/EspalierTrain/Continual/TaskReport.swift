@@ -1,4 +1,5 @@
-/// What `espalier tasks --json` prints: every run with its matrices and measures, and the means over runs that differ in the seed alone.
+/// What `espalier tasks --json` prints: every run with its matrices and measures, and the means over runs that differ
+/// in the seed alone.
 ///
 /// Accuracies and measures are fractions.
 package struct TaskReport: Encodable {

@@ -34,7 +34,8 @@ package struct TaskGroup: Sendable {
   /// By seed.
   package let runs: [TaskRun]
 
-  /// The runs that have come furthest: means are theirs, for a mean over runs of three and of five tasks would be neither.
+  /// The runs that have come furthest: means are theirs, for a mean over runs of three and of five tasks would be
+  /// neither.
   package var furthest: [TaskRun] { runs.filter { $0.results.learned == learned } }
 
   package var learned: Int { runs.map(\.results.learned).max() ?? 0 }

@@ -1,4 +1,5 @@
-/// Which rows of the head compete when a sample is measured. One run can be measured in several views, of the same outputs.
+/// Which rows of the head compete when a sample is measured. One run can be measured in several views, of the same
+/// outputs.
 package struct TaskView: RawRepresentable, Hashable, Sendable {
   package let rawValue: String
 

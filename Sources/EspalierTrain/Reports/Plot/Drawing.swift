@@ -1,4 +1,5 @@
-/// Elements of SVG as text. Colours and fonts are classes that a page's style sheet resolves, so one picture serves light and dark.
+/// Elements of SVG as text. Colours and fonts are classes that a page's style sheet resolves, so one picture serves
+/// light and dark.
 enum Drawing {
   /// Pixels with one digit after the point.
   static func number(_ value: Double) -> String { PlotScale.text((value * 10).rounded() / 10) }

@@ -1,7 +1,7 @@
 import Foundation
 
-/// A colour by lightness, chroma and hue in Oklab, in which equal steps look equal (Ottosson 2020, "A perceptual color space for image
-/// processing").
+/// A colour by lightness, chroma and hue in Oklab, in which equal steps look equal (Ottosson 2020, "A perceptual color
+/// space for image processing").
 struct PlotColor: Equatable {
   /// 0 black to 1 white.
   let lightness: Double

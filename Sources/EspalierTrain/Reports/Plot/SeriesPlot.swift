@@ -1,4 +1,5 @@
-/// A few named curves over a common axis, in percent, each with its name at its end; a band shows how far runs lie around a mean.
+/// A few named curves over a common axis, in percent, each with its name at its end; a band shows how far runs lie
+/// around a mean.
 struct SeriesPlot {
   struct Point {
     let x: Double
