@@ -81,7 +81,9 @@ let package = Package(
     .testTarget(
       name: "EspalierMethodsTests", dependencies: ["EspalierMethods", "EspalierTesting"],
       resources: [.copy("Goldens")], swiftSettings: swift),
-    .testTarget(name: "EspalierTrainTests", dependencies: ["EspalierTrain", "EspalierTesting"], swiftSettings: swift),
+    .testTarget(
+      name: "EspalierTrainTests", dependencies: ["EspalierTrain", "EspalierTesting"],
+      resources: [.copy("Goldens")], swiftSettings: swift),
     .testTarget(
       name: "EndToEndTests", dependencies: ["EspalierCommand", "EspalierTesting", "espalier"], swiftSettings: swift),
   ] + fuzzing,

@@ -59,7 +59,10 @@ struct RootCommand: ParsableCommand {
           DescribeCommand.self,
         ]),
       CommandGroup(
-        name: "Run", subcommands: [RunsCommand.self, StatusCommand.self, CompareCommand.self, ReportCommand.self]),
+        name: "Run",
+        subcommands: [
+          RunsCommand.self, StatusCommand.self, CompareCommand.self, ReportCommand.self, TasksCommand.self,
+        ]),
       CommandGroup(
         name: "Checkpoint",
         subcommands: [

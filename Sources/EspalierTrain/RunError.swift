@@ -14,6 +14,9 @@ package struct RunError: Error, CustomStringConvertible {
     case wrongModel
     case noRun
     case notShared
+    case noTasks
+    case damagedTasks
+    case newerTasks
   }
 
   package let kind: Kind

@@ -21,7 +21,7 @@ import Testing
     }
     let commands = Set(listed.filter { !$0.hasPrefix("-") && $0 != "See" })
     let tested = Set(Self.expected.compactMap { $0.split(separator: " ").dropFirst(2).first.map(String.init) })
-    #expect(commands == tested.filter { !$0.hasPrefix("-") } && commands.count == 25, "\(commands)")
+    #expect(commands == tested.filter { !$0.hasPrefix("-") } && commands.count == 26, "\(commands)")
   }
 }
 

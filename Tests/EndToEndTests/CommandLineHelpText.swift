@@ -42,6 +42,7 @@ enum CommandLineHelpText {
                               checkpoints.
       report                  Draws loss against work, tokens and wall time, of one
                               run or several.
+      tasks                   Shows what runs over tasks have learned and forgotten.
 
     CHECKPOINT SUBCOMMANDS:
       inspect                 Shows what a checkpoint holds: step, sizes, tensors,
@@ -659,6 +660,27 @@ enum CommandLineHelpText {
 
     OPTIONS:
       -o, --output <file>     The file to write.
+      -h, --help              Show help information.
+
+    $ espalier tasks --help
+    OVERVIEW: Shows what runs over tasks have learned and forgotten.
+
+    Prints the accuracy on every task after every task and all measures of it, each
+    with its convention, of one run or several; runs that differ in the seed alone
+    are summed up as mean ± sample standard deviation. Draws the same into one HTML
+    file: tasks.html in the run directory, or in the current folder for several
+    runs. With --json the page is only written to a file that is named.
+
+    USAGE: espalier tasks <run> ... [--output <file>] [--csv <file>] [--json]
+
+    ARGUMENTS:
+      <run>                   Run directories, or files such as their tasks.json.
+
+    OPTIONS:
+      -o, --output <file>     The page to write.
+      --csv <file>            A table to write: a line for each moment, task and
+                              view.
+      --json                  Print JSON.
       -h, --help              Show help information.
 
     $ espalier runs --help

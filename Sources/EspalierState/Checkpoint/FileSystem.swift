@@ -198,7 +198,7 @@ package struct FileSystem: Sendable {
   func syncDirectory(_ path: String) throws { try sync(openDirectory(path)) }
 
   /// Writes a small file so that `path` names either what it named before or all of `bytes`.
-  func replace(_ path: String, with bytes: [UInt8]) throws {
+  package func replace(_ path: String, with bytes: [UInt8]) throws {
     let temporary = path + ".tmp"
     if try kind(temporary) != .missing { try removeFile(temporary) }
     let file = try create(temporary)

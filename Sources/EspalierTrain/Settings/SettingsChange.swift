@@ -36,9 +36,7 @@ public struct SettingsChange: Sendable, Equatable, Codable {
 
   /// As above, for settings as they were written down, perhaps by another build.
   static func compare(old: SettingValue, new: SettingValue, sameData: Bool) -> [SettingsChange] {
-    var before: [String: String] = [:], after: [String: String] = [:]
-    flatten(old, at: "", into: &before)
-    flatten(new, at: "", into: &after)
+    let before = flat(old), after = flat(new)
     return Set(before.keys).union(after.keys).sorted().compactMap { key in
       guard before[key] != after[key] else { return nil }
       let free = matches(key, freeKeys) || (sameData && matches(key, placeKeys))
@@ -72,6 +70,13 @@ public struct SettingsChange: Sendable, Equatable, Codable {
       let wanted = pattern.split(separator: ".")
       return wanted.count <= parts.count && zip(wanted, parts).allSatisfy { $0 == "*" || $0 == $1 }
     }
+  }
+
+  /// Every value by its key path, as a recipe writes it.
+  static func flat(_ settings: SettingValue) -> [String: String] {
+    var result: [String: String] = [:]
+    flatten(settings, at: "", into: &result)
+    return result
   }
 
   private static func flatten(_ value: SettingValue, at path: String, into result: inout [String: String]) {

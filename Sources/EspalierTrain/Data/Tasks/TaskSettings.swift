@@ -1,3 +1,4 @@
+public import EspalierMethods
 public import EspalierNN
 
 /// How a run's data come as a sequence of tasks.
@@ -5,16 +6,7 @@ public import EspalierNN
 ///     tasks: { setting: class, perTask: 2 }
 public struct TaskSettings: CheckedSettings {
   /// What a model is told of a sample's task, and what the classes of two tasks have to do with each other.
-  public enum Setting: String, Codable, Sendable, CaseIterable {
-    /// One set, no tasks.
-    case none
-    /// New classes with every task; a sample's task is not known when it is measured.
-    case `class`
-    /// New classes with every task; a sample's task is known, and it competes with the classes of its task alone.
-    case task
-    /// The same rows for every task, for other samples.
-    case domain
-  }
+  public typealias Setting = TaskSetting
 
   public enum Order: String, Codable, Sendable, CaseIterable { case given, keyed }
 

@@ -14,7 +14,7 @@ struct LossPlot {
   private let labels: [Label]
 
   private static let width = 860.0, plotHeight = 330.0, left = 62.0, right = 18.0, bottom = 52.0
-  private static let rowHeight = 16.0, characterWidth = 6.3
+  private static let rowHeight = 16.0
 
   /// A growth's name above the frame.
   private struct Label {
@@ -53,46 +53,13 @@ struct LossPlot {
   var svg: String {
     let height = base + Self.bottom
     let clip = "clip-\(axis.rawValue)"
-    var parts = [
-      "<svg viewBox=\"0 0 \(Self.number(Self.width)) \(Self.number(height))\" role=\"img\" aria-label=\"\(Self.escaped(axis.heading))\">",
-      "<clipPath id=\"\(clip)\"><rect x=\"\(Self.number(Self.left))\" y=\"\(Self.number(top))\" width=\"\(Self.number(Self.width - Self.left - Self.right))\" height=\"\(Self.number(Self.plotHeight))\"/></clipPath>",
-    ]
-    parts += grid + events
+    let frame = PlotFrame(x: x, y: y, xTitle: unit.title, yTitle: "loss, nats a target")
+    var parts = [frame.clip(clip)] + frame.elements + events
     parts.append("<g clip-path=\"url(#\(clip))\">")
     for (index, run) in runs.enumerated() { parts.append(line(run, index)) }
     for (index, run) in runs.enumerated() { parts += jumps(run, index) + validation(run, index) }
     parts.append("</g>")
-    parts.append("</svg>")
-    return parts.joined(separator: "\n")
-  }
-
-  // MARK: The frame
-
-  private var grid: [String] {
-    var parts: [String] = []
-    let end = Self.width - Self.right
-    for tick in y.ticks(room: { _ in 22 }) {
-      let place = y.place(tick.value)
-      parts.append(Self.line("grid", Self.left, place, end, place))
-      if !tick.label.isEmpty {
-        parts.append(Self.text("tick", Self.left - 8, place + 4, tick.label, anchor: "end"))
-      }
-    }
-    for tick in x.ticks(room: { Double($0) * Self.characterWidth + 14 }) {
-      let place = x.place(tick.value)
-      if !tick.label.isEmpty {
-        parts.append(Self.line("grid", place, top, place, base))
-        parts.append(Self.text("tick", place, base + 20, tick.label, anchor: "middle"))
-      }
-      parts.append(Self.line("frame", place, base, place, base + (tick.label.isEmpty ? 3 : 6)))
-    }
-    parts.append(Self.line("frame", Self.left, base, end, base))
-    parts.append(Self.line("frame", Self.left, top, Self.left, base))
-    parts.append(Self.text("title", (Self.left + end) / 2, base + 42, unit.title, anchor: "middle"))
-    parts.append(
-      "<text class=\"title\" text-anchor=\"middle\" transform=\"translate(15 \(Self.number((top + base) / 2))) rotate(-90)\">loss, nats a target</text>"
-    )
-    return parts
+    return Drawing.picture(Self.width, height, label: axis.heading, parts)
   }
 
   // MARK: Borders and growths
@@ -105,15 +72,16 @@ struct LossPlot {
       for (before, after) in zip(run.training, run.training.dropFirst())
       where after.phase != before.phase && !grown.contains(before.step) {
         let place = x.place(max(axis.value(before) / unit.size, x.domain.lowerBound))
-        parts.append(Self.line("border", place, top, place, base))
+        parts.append(Drawing.line("border", place, top, place, base))
       }
     }
     for label in labels {
-      let place = Self.number(label.place)
+      let place = Drawing.number(label.place)
       parts.append(
-        "<path class=\"growth run\(label.run % 6)\" d=\"M\(place) \(Self.number(base))V\(Self.number(top - 3))\"/>")
+        "<path class=\"growth run\(label.run % 6)\" d=\"M\(place) \(Drawing.number(base))V\(Drawing.number(top - 3))\"/>"
+      )
       parts.append(
-        Self.text(
+        Drawing.text(
           "event run\(label.run % 6)", label.center, top - 6 - Self.rowHeight * Double(label.row), label.text,
           anchor: "middle"))
     }
@@ -132,7 +100,7 @@ struct LossPlot {
       }
     }.sorted { ($0.1, $0.0) < ($1.1, $1.0) }
     return all.map { run, place, text in
-      let half = Double(text.count) * characterWidth / 2
+      let half = Double(text.count) * PlotFrame.characterWidth / 2
       let center = min(max(place, left + half), width - right - half)
       let row = ends.firstIndex { $0 + 10 < center - half } ?? ends.count
       if row == ends.count { ends.append(0) }
@@ -156,12 +124,12 @@ struct LossPlot {
       guard px >= Self.left - 40 else { continue }
       // One point a third of a pixel is all that can be seen; both sides of a growth are kept.
       guard px - column >= 0.34 || point.growths != growths else { continue }
-      commands += "\(commands.isEmpty ? "M" : "L")\(Self.number(px)) \(Self.number(py))"
+      commands += "\(commands.isEmpty ? "M" : "L")\(Drawing.number(px)) \(Drawing.number(py))"
       (column, growths) = (px, point.growths)
     }
     if let last = run.smoothed.last {
       let (px, py) = at(last)
-      commands += "\(commands.isEmpty ? "M" : "L")\(Self.number(px)) \(Self.number(py))"
+      commands += "\(commands.isEmpty ? "M" : "L")\(Drawing.number(px)) \(Drawing.number(py))"
     }
     return "<path class=\"curve run\(index % 6)\" d=\"\(commands)\"/>"
   }
@@ -172,7 +140,7 @@ struct LossPlot {
       guard px >= Self.left - 4 else { return nil }
       let title = "step \(point.step): validation loss \(PlotText.loss(point.loss))"
       return
-        "<circle class=\"point run\(index % 6)\" cx=\"\(Self.number(px))\" cy=\"\(Self.number(py))\" r=\"3.4\"><title>\(title)</title></circle>"
+        "<circle class=\"point run\(index % 6)\" cx=\"\(Drawing.number(px))\" cy=\"\(Drawing.number(py))\" r=\"3.4\"><title>\(title)</title></circle>"
     }
   }
 
@@ -185,26 +153,8 @@ struct LossPlot {
       let (px, _) = at(growth.place)
       let title = "step \(growth.step): \(PlotText.loss(before)) before, \(PlotText.loss(after)) after"
       return
-        "<path class=\"jump run\(index % 6)\" d=\"M\(Self.number(px)) \(Self.number(y.place(before)))V\(Self.number(y.place(after)))\"><title>\(title)</title></path>"
+        "<path class=\"jump run\(index % 6)\" d=\"M\(Drawing.number(px)) \(Drawing.number(y.place(before)))V\(Drawing.number(y.place(after)))\"><title>\(title)</title></path>"
     }
-  }
-
-  // MARK: Elements
-
-  private static func line(_ name: String, _ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) -> String {
-    "<path class=\"\(name)\" d=\"M\(number(x1)) \(number(y1))L\(number(x2)) \(number(y2))\"/>"
-  }
-
-  private static func text(_ name: String, _ x: Double, _ y: Double, _ text: String, anchor: String) -> String {
-    "<text class=\"\(name)\" x=\"\(number(x))\" y=\"\(number(y))\" text-anchor=\"\(anchor)\">\(escaped(text))</text>"
-  }
-
-  /// Pixels with one digit after the point.
-  private static func number(_ value: Double) -> String { PlotScale.text((value * 10).rounded() / 10) }
-
-  static func escaped(_ text: String) -> String {
-    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;").replacing(
-      "\"", with: "&quot;")
   }
 }
 
