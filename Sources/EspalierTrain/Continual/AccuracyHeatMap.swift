@@ -115,7 +115,7 @@ struct AccuracyHeatMap {
   static var legend: String {
     let width = 150.0, step = width / Double(TaskColors.shades + 1)
     var parts = (0...TaskColors.shades).map { shade in
-      "<g class=\"cell h\(shade)\"><rect x=\"\(Drawing.number(14 + step * Double(shade)))\" y=\"2\" width=\"\(Drawing.number(step + 0.4))\" height=\"10\"/></g>"
+      "<g class=\"cell h\(shade)\"><rect x=\"\(Drawing.number(14 + step * Double(shade)))\" y=\"2\" width=\"\(Drawing.number(step + 0.4))\" height=\"10\" shape-rendering=\"crispEdges\"/></g>"
     }
     parts.append(Drawing.text("tick", 8, 11, "0", anchor: "end"))
     parts.append(Drawing.text("tick", 20 + width, 11, "100 %", anchor: "start"))

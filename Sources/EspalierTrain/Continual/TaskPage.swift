@@ -228,6 +228,6 @@ package enum TaskPage {
     .about { color: var(--soft); margin: 0; } .panels { display: flex; flex-wrap: wrap; gap: 1.2rem 2rem; align-items: flex-start; }
     figure { margin: 0; min-width: min(100%, 320px); } figcaption { color: var(--run); font-weight: 600; margin: 0 0 .3rem; }
     figure h3 { margin-top: .6rem; } .shades { margin: .6rem 0 0; } h2 + h3 { margin-top: .6rem; }
-    td.how { max-width: 34rem; } td small { display: block; color: var(--soft); } tbody tr td { vertical-align: top; } td:not(.name) { white-space: nowrap; }
+    td.how { min-width: 20rem; max-width: 34rem; } th { vertical-align: bottom; } td small { display: block; color: var(--soft); } tbody tr td { vertical-align: top; } td:not(.name) { white-space: nowrap; }
     """
 }

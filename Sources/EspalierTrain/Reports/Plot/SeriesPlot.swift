@@ -44,7 +44,7 @@ struct SeriesPlot {
   var svg: String {
     let named = series.filter { !$0.points.isEmpty }
     let longest = named.map(\.name.count).max() ?? 0
-    let right = longest == 0 ? 18 : 22 + Double(longest) * PlotFrame.characterWidth
+    let right = longest == 0 ? 18 : 28 + Double(longest) * PlotFrame.characterWidth
     let x = PlotScale(domain, pixels: (Self.left, size.width - right))
     let y = PlotScale(range, pixels: (size.height - Self.bottom, Self.top))
     var parts = PlotFrame(x: x, y: y, xTitle: xTitle, yTitle: yTitle, xTicks: xTicks).elements
