@@ -26,8 +26,9 @@ package struct Relayout {
 
   /// Fills the named slots of what this rank owns; other slots keep what they have. `Store.share` makes it known to the others.
   /// A weight that was frozen in the source and is trained now begins with slots of zeros.
+  /// - Parameter extras: also fills what is saved with the weights and is none.
   /// - Throws: `RelayoutError` before anything is written, with everything that does not fit.
-  package func read(into store: Store, slots: [SlotSpec]) throws {
+  package func read(into store: Store, slots: [SlotSpec], extras: Bool = false) throws {
     var problems: [String] = []
     for (index, spec) in store.blueprint.parameters.enumerated() {
       guard let shape = source.shape(of: spec.name) else {
@@ -42,7 +43,18 @@ package struct Relayout {
         problems.append("slot '\(slot.name)' of '\(spec.name)' is missing")
       }
     }
+    if extras {
+      for extra in store.extras where source.shape(of: extra.name) != extra.shape {
+        let found = source.shape(of: extra.name).map { "has shape \($0)" } ?? "is missing"
+        problems.append("'\(extra.name)' \(found) and the recipe asks for \(extra.shape)")
+      }
+    }
     guard problems.isEmpty else { throw RelayoutError(problems: problems) }
+    if extras {
+      for extra in store.extras where !extra.range.isEmpty {
+        try source.read(extra.name, slot: SlotSpec.value.name, range: extra.range, into: extra.pointer)
+      }
+    }
     for piece in store.ownPieces {
       let name = store.blueprint.parameters[piece.parameter].name
       for slot in slots where store.has(slot, piece.parameter) {

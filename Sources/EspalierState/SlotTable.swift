@@ -18,9 +18,9 @@ package struct SlotTable: Sendable {
     names = blueprint.parameters.map { $0.isTrainable ? Set(slots($0).map(\.name)) : [] }
   }
 
-  /// What an optimizer keeps.
-  package init(_ blueprint: Blueprint, _ optimizer: any Optimizer) {
-    self.init(blueprint, all: optimizer.slots) { optimizer.slots(of: $0) }
+  /// What an optimizer keeps, and methods for every trained weight.
+  package init(_ blueprint: Blueprint, _ optimizer: any Optimizer, methods: [SlotSpec] = []) {
+    self.init(blueprint, all: optimizer.slots + methods) { optimizer.slots(of: $0) + methods }
   }
 
   package func has(_ slot: String, _ parameter: Int) -> Bool {

@@ -42,6 +42,10 @@ package final class Store {
   private var openGradients: Set<Int> = []
   /// The first failure of a collective inside a pass, thrown by `endPass`: a layer cannot throw.
   private var failure: (any Error)?
+  /// What is saved with the weights and is none.
+  package var extras: [ExtraTensor] = []
+  /// Whether the gradient of every lane is squared before lanes are added: for importances.
+  package var squaresLanes = false
   /// Looks at a lane's gradient in place of reducing it, while a non-finite step is being explained.
   package var inspector: ((_ segment: Int, _ parameter: Int, _ gradient: UnsafeBufferPointer<Float>) -> Void)?
 
@@ -52,10 +56,11 @@ package final class Store {
 
   /// Under the layout and with the slots that an optimizer asks for.
   package convenience init<Model>(
-    _ built: Built<Model>, for optimizer: any Optimizer, options: Options, communicator: Communicator
+    _ built: Built<Model>, for optimizer: any Optimizer, methods: [SlotSpec] = [], options: Options,
+    communicator: Communicator
   ) {
     self.init(
-      built, table: SlotTable(built.blueprint, optimizer),
+      built, table: SlotTable(built.blueprint, optimizer, methods: methods),
       ownerCosts: LayoutPlanner.costs(built.blueprint, for: optimizer), options: options, communicator: communicator)
   }
 
@@ -241,6 +246,12 @@ package final class Store {
     values.refresh()
   }
 
+  /// Makes values known that were changed where they are updated. Collective.
+  package func shareUpdated() throws {
+    values.refresh()
+    try values.settle()
+  }
+
   /// Waits until nothing is under way.
   package func settle() throws { try values.settle() }
 }
@@ -262,11 +273,20 @@ extension Store: SegmentKeeper {
       if let inspector {
         inspect(segment, inspector)
       } else {
+        if squaresLanes { square(segment) }
         gradients.leave(segment)
       }
     }
     values.leave(segment, direction, recording: recording)
     passObserver?(segment, direction, false)
+  }
+
+  private func square(_ segment: Int) {
+    for parameter in blueprint.segments[segment].parameters {
+      guard let target = parameters[parameter].gradient, target.isWritten else { continue }
+      let gradient = target.window.pointer
+      for index in 0..<target.window.count { gradient[index] *= gradient[index] }
+    }
   }
 
   private func inspect(
