@@ -59,6 +59,10 @@ void ck_gelu_erf_backward(const float *x, const float *dy, float beta, float *dx
   chosen->gelu_erf_backward(x, dy, beta, dx, count);
 }
 void ck_silu(const float *x, float *out, ptrdiff_t count) { chosen->silu(x, out, count); }
+void ck_relu(const float *x, float *out, ptrdiff_t count) { chosen->relu(x, out, count); }
+void ck_relu_backward(const float *x, const float *dy, float beta, float *dx, ptrdiff_t count) {
+  chosen->relu_backward(x, dy, beta, dx, count);
+}
 void ck_silu_backward(const float *x, const float *dy, float beta, float *dx, ptrdiff_t count) {
   chosen->silu_backward(x, dy, beta, dx, count);
 }

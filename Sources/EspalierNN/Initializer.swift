@@ -12,6 +12,8 @@ public enum Initializer: Hashable, Codable, Sendable {
   case constant(Float)
   /// Normal with mean 0, by Box–Muller in double precision.
   case normal(standardDeviation: Float)
+  /// Uniform between −bound and bound.
+  case uniform(bound: Float)
 
   /// All elements 0.
   public static let zeros = Initializer.constant(0)
@@ -23,11 +25,17 @@ public enum Initializer: Hashable, Codable, Sendable {
     .normal(standardDeviation: Float((2 / (5 * Double(max(inputs, 1)))).squareRoot()))
   }
 
+  /// The uniform initialisation ±√(6 / (inputs + outputs)) of Glorot and Bengio 2010, AISTATS.
+  public static func xavierUniform(inputs: Int, outputs: Int) -> Initializer {
+    .uniform(bound: Float((6 / Double(max(inputs + outputs, 1))).squareRoot()))
+  }
+
   /// This distribution with its spread multiplied by `factor`.
   public func scaled(by factor: Float) -> Initializer {
     switch self {
     case .constant(let value): .constant(value * factor)
     case .normal(let deviation): .normal(standardDeviation: deviation * factor)
+    case .uniform(let bound): .uniform(bound: bound * factor)
     }
   }
 
@@ -36,6 +44,10 @@ public enum Initializer: Hashable, Codable, Sendable {
     switch self {
     case .constant(let value):
       destination.update(repeating: value, count: range.count)
+    case .uniform(let bound):
+      for (offset, element) in range.enumerated() {
+        destination[offset] = Float(Double(bound) * (2 * key.uniform(at: UInt64(element)) - 1))
+      }
     case .normal(let deviation):
       for (offset, element) in range.enumerated() {
         destination[offset] = Float(Double(deviation) * Self.normal(key, UInt64(element)))

@@ -70,6 +70,7 @@ import Testing
     for (kernel, truth) in [
       (table.exp, [.nan, .infinity, 0]), (table.tanh, [.nan, 1, -1]), (table.erf, [.nan, 1, -1]),
       (table.gelu_tanh, [.nan, .infinity, .nan]), (table.gelu_erf, [.nan, .infinity, .nan]),
+      (table.relu, [.nan, .infinity, 0]),
       (table.silu, [.nan, .infinity, .nan]),
     ] as [(Kernel?, [Double])] {
       var results = [Float](repeating: 7, count: 3)

@@ -34,6 +34,8 @@ import Testing
       collect("gelu tanh backward", count) { table.gelu_tanh_backward(x, dy, 1, &$0, count) }
       collect("gelu erf", count) { table.gelu_erf(x, &$0, count) }
       collect("gelu erf backward", count) { table.gelu_erf_backward(x, dy, 1, &$0, count) }
+      collect("relu", count) { table.relu(x, &$0, count) }
+      collect("relu backward", count) { table.relu_backward(x, dy, 1, &$0, count) }
       collect("silu", count) { table.silu(x, &$0, count) }
       collect("silu backward", count) { table.silu_backward(x, dy, 1, &$0, count) }
       collect("dropout", count) { table.dropout(x, 5, 1 << 62, 1.25, 1, &$0, count) }

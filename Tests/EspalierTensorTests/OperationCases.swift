@@ -79,6 +79,11 @@ extension OperationCase {
         } reference: {
           $0[0].map(Reference.geluErf)
         },
+        OperationCase(name: "relu", shapes: [shape]) {
+          $0[0].relu()
+        } reference: {
+          $0[0].map(Reference.relu)
+        },
         OperationCase(name: "silu", shapes: [shape]) {
           $0[0].silu()
         } reference: {

@@ -32,6 +32,9 @@ void ck_gelu_erf_backward(const float *x, const float *dy, float beta, float *dx
 /// out = x / (1 + e^-x).
 void ck_silu(const float *x, float *out, ptrdiff_t count);
 void ck_silu_backward(const float *x, const float *dy, float beta, float *dx, ptrdiff_t count);
+/// max(x, 0); the derivative at 0 is 0.
+void ck_relu(const float *x, float *out, ptrdiff_t count);
+void ck_relu_backward(const float *x, const float *dy, float beta, float *dx, ptrdiff_t count);
 /// x [rows, 2·hidden] = gate | up; out [rows, hidden] = silu(gate) · up.
 void ck_swiglu(const float *x, ptrdiff_t rows, ptrdiff_t hidden, float *out);
 void ck_swiglu_backward(const float *x, const float *dy, ptrdiff_t rows, ptrdiff_t hidden, float beta, float *dx);
@@ -138,7 +141,7 @@ const char *ck_level_for(const char *wanted, const char **reason);
 /// One pointer for each kernel above, under its name without `ck_`.
 #define CK_KERNELS(X)                                                                                                  \
   X(add) X(scale) X(exp) X(tanh) X(erf)                                                                                \
-  X(gelu_tanh) X(gelu_tanh_backward) X(gelu_erf) X(gelu_erf_backward) X(silu) X(silu_backward)                         \
+  X(gelu_tanh) X(gelu_tanh_backward) X(gelu_erf) X(gelu_erf_backward) X(silu) X(silu_backward) X(relu) X(relu_backward)                         \
   X(swiglu) X(swiglu_backward)                                                                                         \
   X(rms_norm) X(rms_norm_backward) X(layer_norm) X(layer_norm_backward) X(column_sums) X(store_sums)                   \
   X(rotary) X(attention_softmax) X(scale_rows) X(row_dots) X(attention_backward)                                       \

@@ -75,6 +75,19 @@ void CK(ck_silu_backward)(const float *x, const float *dy, float beta, float *dx
   }
 }
 
+/* NaN stays NaN: it is not below 0. */
+void CK(ck_relu)(const float *x, float *out, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i++) out[i] = x[i] < 0.0f ? 0.0f : x[i];
+}
+
+void CK(ck_relu_backward)(const float *x, const float *dy, float beta, float *dx, ptrdiff_t count) {
+  if (beta == 0.0f) {
+    for (ptrdiff_t i = 0; i < count; i++) dx[i] = x[i] > 0.0f ? dy[i] : 0.0f;
+  } else {
+    for (ptrdiff_t i = 0; i < count; i++) dx[i] = beta * dx[i] + (x[i] > 0.0f ? dy[i] : 0.0f);
+  }
+}
+
 void CK(ck_swiglu)(const float *x, ptrdiff_t rows, ptrdiff_t hidden, float *out) {
   for (ptrdiff_t row = 0; row < rows; row++, x += 2 * hidden, out += hidden) {
     FOR_LANES(i, n, hidden) {

@@ -1,10 +1,18 @@
 public import EspalierNN
 public import EspalierTensor
 
-/// A multilayer perceptron for dense samples: `depth` hidden layers of GELU or SiLU, a head of logits.
+/// A multilayer perceptron for dense samples: `depth` hidden layers of GELU, SiLU or ReLU, a head of logits.
 public struct MLP: Model {
   /// What stands between the layers.
-  public enum Nonlinearity: String, Codable, Sendable, CaseIterable { case gelu, silu }
+  public enum Nonlinearity: String, Codable, Sendable, CaseIterable { case gelu, silu, relu }
+
+  /// How weights start; biases start at zero.
+  public enum Start: String, Codable, Sendable, CaseIterable {
+    /// √(2 / (5·inputs)), normal.
+    case small
+    /// ±√(6 / (inputs + outputs)), uniform.
+    case xavierUniform
+  }
 
   /// What a recipe may set; `fields` says what each option means.
   public struct Configuration: Settings {
@@ -16,6 +24,7 @@ public struct MLP: Model {
     public var classes = 0
     public var activation = Nonlinearity.gelu
     public var dropout: Float = 0
+    public var initializer = Start.small
     public init() {}
 
     public static let fields: [SettingField] = [
@@ -23,8 +32,11 @@ public struct MLP: Model {
       SettingField("depth", unit: "layers", "Number of hidden layers."),
       SettingField("features", unit: "features", "Features of a sample; 0 = the data's."),
       SettingField("classes", unit: "classes", "Rows of the head; 0 = the data's."),
-      SettingField("activation", unit: "gelu | silu", "What stands between the layers."),
+      SettingField("activation", unit: "gelu | silu | relu", "What stands between the layers."),
       SettingField("dropout", unit: "probability", "Share of each hidden layer that is zeroed."),
+      SettingField(
+        "initializer", unit: "small | xavierUniform",
+        "How weights start: normal √(2/(5·inputs)), or uniform ±√(6/(inputs + outputs))."),
     ]
   }
 
@@ -41,14 +53,15 @@ public struct MLP: Model {
       let input: Axis = index == 0 ? .input("feature", c.features) : .input("hidden.\(index - 1)", c.width)
       return scope.segment("layers.\(index)") {
         HiddenLayer(
-          $0, from: input, to: .output("hidden.\(index)", c.width), c.activation, dropout: c.dropout,
+          $0, from: input, to: .output("hidden.\(index)", c.width), c.activation, c.initializer, dropout: c.dropout,
           tags: index == 0 ? [.rawInput] : [])
       }
     }
     head = scope.segment("head") {
-      Linear(
-        $0, from: c.depth == 0 ? .input("feature", c.features) : .input("hidden.\(c.depth - 1)", c.width),
-        to: .index("class", c.classes), bias: true, tags: [.head])
+      let input: Axis = c.depth == 0 ? .input("feature", c.features) : .input("hidden.\(c.depth - 1)", c.width)
+      return Linear(
+        $0, from: input, to: .index("class", c.classes), bias: true,
+        initializer: c.initializer.initializer(inputs: input.count, outputs: c.classes), tags: [.head])
     }
   }
 
@@ -107,10 +120,12 @@ struct HiddenLayer: Layer {
   let activation: MLP.Nonlinearity
 
   init(
-    _ scope: Scope, from input: Axis, to output: Axis, _ activation: MLP.Nonlinearity, dropout rate: Float,
-    tags: Set<ParameterTag>
+    _ scope: Scope, from input: Axis, to output: Axis, _ activation: MLP.Nonlinearity, _ start: MLP.Start,
+    dropout rate: Float, tags: Set<ParameterTag>
   ) {
-    linear = Linear(scope, from: input, to: output, bias: true, tags: tags)
+    linear = Linear(
+      scope, from: input, to: output, bias: true,
+      initializer: start.initializer(inputs: input.count, outputs: output.count), tags: tags)
     dropout = Dropout(scope, rate: rate)
     self.activation = activation
   }
@@ -119,6 +134,17 @@ struct HiddenLayer: Layer {
 
   func callAsFunction(_ x: Tensor) -> Tensor {
     let y = linear(x)
-    return dropout(activation == .gelu ? y.gelu() : y.silu())
+    switch activation {
+    case .gelu: return dropout(y.gelu())
+    case .silu: return dropout(y.silu())
+    case .relu: return dropout(y.relu())
+    }
+  }
+}
+
+extension MLP.Start {
+  /// nil for the layers' own.
+  func initializer(inputs: Int, outputs: Int) -> Initializer? {
+    self == .small ? nil : .xavierUniform(inputs: inputs, outputs: outputs)
   }
 }

@@ -27,6 +27,10 @@ extension Tensor {
   /// - Elfwing, Uchibe, Doya: Sigmoid-weighted linear units, Neural Networks 107, 2018, arXiv:1702.03118.
   public func silu() -> Tensor { elementwise(ck_silu, ck_silu_backward) }
 
+  /// max(x, 0), elementwise; the derivative at 0 is 0. NaN stays NaN.
+  /// - Nair, Hinton: Rectified linear units improve restricted Boltzmann machines, ICML 2010.
+  public func relu() -> Tensor { elementwise(ck_relu, ck_relu_backward) }
+
   /// silu(gate) · up.
   ///
   /// x [rows, 2·hidden] = gate | up → [rows, hidden].

@@ -48,6 +48,8 @@ package enum Reference {
 
   package static func silu(_ x: Double) -> Double { x / (1 + exp(-x)) }
 
+  package static func relu(_ x: Double) -> Double { x > 0 ? x : 0 }
+
   /// x [rows, 2·hidden] = gate | up → [rows, hidden].
   package static func swiGLU(_ x: [Double], hidden: Int) -> [Double] {
     eachRow(x, 2 * hidden) { row in (0..<hidden).map { silu(row[$0]) * row[hidden + $0] } }
