@@ -140,7 +140,7 @@ struct DataReport: Encodable {
 }
 
 /// The tasks of a recipe.
-enum TaskReport {
+enum SequenceReport {
   static func text(_ tasks: [TaskData]) -> String {
     TextTable.columns(
       ["task", "classes", "rows", "training", "held out", "test"],

@@ -6,6 +6,7 @@ public struct Catalogue: Sendable {
   public private(set) var models: [any Model.Type]
   public private(set) var optimizers: [any Optimizer.Type]
   public private(set) var growth: [any GrowthOperator.Type]
+  public private(set) var continual: [any ContinualMethod.Type]
 
   /// What ships with Espalier: one line an entry.
   public static let standard = Catalogue(
@@ -30,20 +31,37 @@ public struct Catalogue: Sendable {
       Stack.self,
       WidthAndDepth.self,
       ZeroPad.self,
+    ],
+    continual: [
+      AveragedGradientMemory.self,
+      DarkExperienceReplay.self,
+      ElasticWeightConsolidation.self,
+      ExperienceReplay.self,
+      Finetune.self,
+      Joint.self,
+      LearningWithoutForgetting.self,
+      LossDecoupling.self,
+      StableReplay.self,
+      SynapticIntelligence.self,
     ])
 
   /// This catalogue and one more model.
-  public func adding(_ model: any Model.Type) -> Catalogue {
-    Catalogue(models: models + [model], optimizers: optimizers, growth: growth)
-  }
+  public func adding(_ model: any Model.Type) -> Catalogue { with { $0.models.append(model) } }
 
   /// This catalogue and one more optimizer.
-  public func adding(_ optimizer: any Optimizer.Type) -> Catalogue {
-    Catalogue(models: models, optimizers: optimizers + [optimizer], growth: growth)
-  }
+  public func adding(_ optimizer: any Optimizer.Type) -> Catalogue { with { $0.optimizers.append(optimizer) } }
 
   /// This catalogue and one more growth operator.
   public func adding(_ growthOperator: any GrowthOperator.Type) -> Catalogue {
-    Catalogue(models: models, optimizers: optimizers, growth: growth + [growthOperator])
+    with { $0.growth.append(growthOperator) }
+  }
+
+  /// This catalogue and one more continual method.
+  public func adding(_ method: any ContinualMethod.Type) -> Catalogue { with { $0.continual.append(method) } }
+
+  private func with(_ change: (inout Catalogue) -> Void) -> Catalogue {
+    var catalogue = self
+    change(&catalogue)
+    return catalogue
   }
 }

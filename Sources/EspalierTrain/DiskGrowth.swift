@@ -17,6 +17,12 @@ package struct DiskGrowth: Sendable {
     state = try TrainingState(from: reader)
     settings = try RunSettings(
       canonicalJSON: state.settings, name: "settings of \(reader.path)", choices: catalogue.choices)
+    guard state.continual == nil else {
+      throw GrowthError(
+        .notCovered, reader.path,
+        "it is of a run over tasks, whose methods keep slots and records that a file alone does not explain",
+        remedy: "grow in the run: put a grow phase between two task phases, and resume")
+    }
     let model = state.model(in: settings)
     let data = try DataDescription(of: settings.data, context: catalogue.context(model.choice))
     before = try ModelStage.first(

@@ -33,39 +33,50 @@ package struct Evaluation {
     batchCount = limit > 0 ? min(limit, all) : all
   }
 
-  package func run() throws -> EvaluationResult {
+  package func run() throws -> EvaluationResult { try run(nil) }
+
+  /// - Parameter copy: measured in place of the session's weights.
+  func run(_ copy: ModelCopy?) throws -> EvaluationResult {
+    let sums = try sums(copy) { logits, batch in
+      let term = logits.crossEntropy(targets: batch.targets, ignored: Batch.ignored, weight: max(batch.weight, 1))
+      return [term.sum, Double(term.weight), Double(term.correct)]
+    }
+    let mean = sums[0] / max(sums[1], 1)
+    return EvaluationResult(
+      loss: mean, accuracy: sums[2] / max(sums[1], 1),
+      bitsPerByte: data.targetsAreBytes ? mean / 0.6931471805599453 : nil, targets: Int(sums[1]))
+  }
+
+  /// The sums over all batches of what `terms` makes of a batch's logits: always as many numbers. Collective.
+  func sums(_ copy: ModelCopy?, _ terms: (Tensor, Batch) -> [Double]) throws -> [Double] {
     let ranks = session.communicator.size, rank = session.communicator.rank
-    var own: [Double] = []
+    var own: [Double] = [], width = 0
     for round in 0..<(batchCount + ranks - 1) / ranks {
       let index = round * ranks + rank
       // A rank without a batch takes part with an empty one: at stage 3 a pass is a sequence of collectives.
       let samples = index < batchCount ? index * batchSize..<min((index + 1) * batchSize, data.sampleCount) : 0..<0
-      let term = try measure(samples.map(UInt64.init))
-      if index < batchCount { own += [term.sum, Double(term.weight), Double(term.correct)] }
+      let values = try measure(samples.map(UInt64.init), copy, terms)
+      width = values.count
+      if index < batchCount { own += values }
     }
     let byRank =
       ranks > 1 ? try session.communicator.allGather(own, label: "evaluation").wait() : [own]
-    var loss = 0.0, weight = 0.0, correct = 0.0
+    var sums = Array(repeating: 0.0, count: width)
     for index in 0..<batchCount {
-      let values = byRank[index % ranks], place = 3 * (index / ranks)
-      loss += values[place]
-      weight += values[place + 1]
-      correct += values[place + 2]
+      for place in 0..<width { sums[place] += byRank[index % ranks][width * (index / ranks) + place] }
     }
-    let mean = loss / max(weight, 1)
-    return EvaluationResult(
-      loss: mean, accuracy: correct / max(weight, 1),
-      bitsPerByte: data.targetsAreBytes ? mean / 0.6931471805599453 : nil,
-      targets: Int(weight))
+    return sums
   }
 
-  private func measure(_ samples: [UInt64]) throws -> LossTerm {
+  private func measure(
+    _ samples: [UInt64], _ copy: ModelCopy?, _ terms: (Tensor, Batch) -> [Double]
+  ) throws -> [Double] {
     let batch = try data.batch(of: samples)
     ProgressCounter.tick()
     let tape = Tape(pool: session.pool, mode: .inference, samples: samples)
-    let logits = session.model.logits(batch, on: tape)
-    let term = logits.crossEntropy(targets: batch.targets, ignored: Batch.ignored, weight: max(batch.weight, 1))
-    try session.store.endPass(recording: false)
-    return term
+    let logits = (copy?.model ?? session.model).logits(batch, on: tape)
+    let values = terms(logits, batch)
+    try (copy?.store ?? session.store).endPass(recording: false)
+    return values
   }
 }

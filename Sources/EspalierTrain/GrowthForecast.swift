@@ -31,12 +31,12 @@ extension RunPlan {
     func memory(_ blueprint: Blueprint) -> [Int] {
       let costs = LayoutPlanner.costs(blueprint, for: run.optimizer)
       let layout = LayoutPlanner.plan(blueprint, ranks: ranks, costs: costs)
-      let slots = SlotTable(blueprint, run.optimizer)
+      let slots = SlotTable(blueprint, run.optimizer, methods: run.methodSlots)
       return MemoryPlan(blueprint, layout, stage: run.stage, lanes: run.lanes, slots: slots).byRank.map(\.total)
     }
     return run.stages.dropFirst().compactMap { stage in
       guard let growth = stage.growth else { return nil }
-      let plan = growth.plan, slots = SlotTable(plan.old, run.optimizer)
+      let plan = growth.plan, slots = SlotTable(plan.old, run.optimizer, methods: run.methodSlots)
       let read = plan.old.parameters.indices.reduce(0) { $0 + 4 * plan.old.parameters[$1].count * slots.count(of: $1) }
       let before = memory(plan.old), after = memory(plan.new)
       let largest = 4 * (plan.old.parameters.map(\.count).max() ?? 0)

@@ -36,14 +36,22 @@ package struct ModelStage: Sendable {
   /// The models of a schedule, from the first to the last.
   /// - Throws: `ModelError` for a model that does not go together or with the data, `GrowthError` where an operator does not lead
   ///   from one to the next, `SettingsError` for names that nothing has.
-  static func all(_ settings: RunSettings, catalogue: Catalogue, data: DataDescription) throws -> [ModelStage] {
+  static func all(
+    _ settings: RunSettings, catalogue: Catalogue, data whole: DataDescription, phases: [ExpandedPhase],
+    rows: [[Int32]]
+  ) throws -> [ModelStage] {
+    var data = whole
+    if settings.tasks.heads == .grow, let tasks = phases.first(where: { !$0.tasks.isEmpty })?.tasks {
+      data.classes = Set(tasks.flatMap { rows[$0] }).count
+    }
     var stages = [
       try first(settings.model, settings.constants, settings, try catalogue.resolve(settings.model, for: data))
     ]
-    for (index, phase) in settings.schedule.enumerated() {
-      guard case .grow(let grow) = phase else { continue }
-      let key = "schedule.\(index).grow"
+    for (index, expanded) in phases.enumerated() {
+      guard case .grow(let grow) = expanded.phase else { continue }
+      let key = "schedule.\(expanded.place).grow"
       let choice = grow.to.applied(to: stages[stages.count - 1].choice)
+      if case .integer(let classes)? = grow.to.options["classes"] { data.classes = min(classes, whole.classes) }
       do {
         let model = try catalogue.resolve(choice, for: data)
         let growth = try catalogue.growthOperator(grow.operator, at: "\(key).operator")

@@ -17,6 +17,8 @@ package final class RankSession {
   /// By parameter.
   package let groups: [ParameterGroup]
   package let logitClipping: LogitClipping
+  /// Records of the stream; nil without replay.
+  package let records: ReplayMemory?
   /// The lanes of this rank, in order.
   package let turns: [LaneTurn]
   /// Samples that this rank has put through a training pass.
@@ -29,9 +31,12 @@ package final class RankSession {
   /// The step under way, from 1.
   var step = 0
 
-  /// - Parameter growths: how many of the schedule's growths are done.
+  /// - Parameters:
+  ///   - growths: how many of the schedule's growths are done.
+  ///   - records: those of the session before a growth; nil makes empty ones where the run has any.
   package init(
-    _ run: ResolvedRun, _ communicator: Communicator, growths: Int = 0, recorder: FlightRecorder? = nil
+    _ run: ResolvedRun, _ communicator: Communicator, growths: Int = 0, records: ReplayMemory? = nil,
+    recorder: FlightRecorder? = nil
   ) throws {
     self.run = run
     modelStage = run.stage(after: growths)
@@ -49,10 +54,12 @@ package final class RankSession {
     logitClipping = LogitClipping(built.clips)
     optimizer = run.optimizer
     store = Store(
-      built, for: optimizer,
+      built, for: optimizer, methods: run.methodSlots,
       options: Store.Options(stage: run.stage, lanes: run.lanes, poisons: run.settings.checks.memory),
       communicator: communicator)
     store.recompute(run.settings.recompute)
+    self.records = records ?? run.makeRecords(communicator)
+    store.extras = self.records?.tensors ?? []
     groups = store.blueprint.parameters.map { run.settings.group(of: $0) }
     turns = LaneTurn.turns(
       of: communicator.rank,

@@ -6,7 +6,13 @@ package import EspalierTensor
 /// A recipe with all that it names opened and checked: the same on every rank, and all that a run needs to begin.
 package struct ResolvedRun: Sendable {
   package let settings: RunSettings
+  /// All that is learned from and measured: of tasks, all of them together.
   package let data: DataSplits
+  /// nil where the recipe has no tasks.
+  package let sequence: TaskSequence?
+  /// As they begin.
+  package let methods: [any ContinualMethod]
+  package let exposure: Exposure
   package let optimizer: any Optimizer
   package let model: any ResolvedModel
   /// What the model is, without memory.
@@ -34,9 +40,18 @@ package struct ResolvedRun: Sendable {
   package init(_ settings: RunSettings, catalogue: Catalogue = .standard) throws {
     self.settings = settings
     optimizer = try catalogue.optimizer(settings.optimizer)
-    data = try DataCatalogue.open(settings.data, context: catalogue.context(settings.model))
-    let training = data.training
-    stages = try ModelStage.all(settings, catalogue: catalogue, data: DataDescription(training))
+    methods = try catalogue.methods(settings)
+    let context = try catalogue.context(settings.model)
+    let sequence = try TaskSequence.open(settings.tasks, data: settings.data, context: context)
+    self.sequence = sequence
+    try Self.check(methods, settings, sequence)
+    let exposure: Exposure = methods.contains { $0.exposure == .seen } ? .seen : .task
+    self.exposure = exposure
+    data = try sequence?.joint ?? DataCatalogue.open(settings.data, context: context)
+    let training = data.training, rows = sequence?.tasks.map(\.rows) ?? []
+    let phases = try settings.phases(rows: rows)
+    stages = try ModelStage.all(
+      settings, catalogue: catalogue, data: DataDescription(training), phases: phases, rows: rows)
     model = stages[0].model
     blueprint = stages[0].blueprint
     try settings.checkFreeze(of: blueprint)
@@ -53,8 +68,14 @@ package struct ResolvedRun: Sendable {
           "\(training.description) has \(training.sampleCount) samples, fewer than one batch of \(settings.batch.samples)",
         remedy: "choose a smaller batch, a shorter context, or 'batch: { last: keep }'")
     }
-    schedule = try Schedule(settings, stepsPerEpoch: batches)
+    schedule = try Schedule(settings, rows: rows) { tasks in
+      Self.source(of: tasks, sequence, exposure, seed: settings.seed).map { Self.stepsPerEpoch($0, settings.batch) }
+        ?? batches
+    }
   }
+
+  /// A hash of all samples and how they come.
+  package var dataHash: UInt64 { sequence?.contentHash ?? data.contentHash }
 
   /// An empty batch of the training set's shape, for a rank without a lane.
   package func emptyBatch() throws -> Batch { try data.training.batch(of: []) }
@@ -93,12 +114,14 @@ extension Catalogue {
       "optimizer": Dictionary(uniqueKeysWithValues: optimizers.map { ($0.name, Self.options(of: $0)) }),
       "data": DataCatalogue.standard,
       "sets": DataCatalogue.standard,
+      "methods": Dictionary(uniqueKeysWithValues: continual.map { ($0.name, Self.options(of: $0)) }),
       "operator": Dictionary(uniqueKeysWithValues: growth.map { ($0.name, Self.options(of: $0)) }),
     ]
   }
 
   private static func configuration<M: Model>(of type: M.Type) -> any Settings.Type { M.Configuration.self }
   private static func options<O: Optimizer>(of type: O.Type) -> any Settings.Type { O.Options.self }
+  private static func options<M: ContinualMethod>(of type: M.Type) -> any Settings.Type { M.Options.self }
   private static func options<G: GrowthOperator>(of type: G.Type) -> any Settings.Type { G.Options.self }
 
   fileprivate func model(_ name: String) throws -> any Model.Type {

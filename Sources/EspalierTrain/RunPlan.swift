@@ -24,7 +24,7 @@ package struct RunPlan: Sendable {
     let layout = LayoutPlanner.plan(
       run.blueprint, ranks: ranks, costs: LayoutPlanner.costs(run.blueprint, for: run.optimizer))
     self.layout = layout
-    let slots = SlotTable(run.blueprint, run.optimizer)
+    let slots = SlotTable(run.blueprint, run.optimizer, methods: run.methodSlots)
     memory = MemoryPlan(run.blueprint, layout, stage: run.stage, lanes: run.lanes, slots: slots)
     checkpointBytes = run.blueprint.parameters.indices.reduce(0) {
       $0 + 4 * run.blueprint.parameters[$1].count * slots.count(of: $1)

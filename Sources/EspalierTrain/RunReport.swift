@@ -79,6 +79,12 @@ final class RunReport {
     write(.border(step: step, from: border.from, to: border.to, name: name))
   }
 
+  /// A task was measured.
+  func measured(_ step: Int, _ sentence: String, _ entry: JournalEntry) {
+    console.line("step \(step): \(sentence)")
+    write(entry)
+  }
+
   func grew(_ growth: FinishedGrowth, step: Int, _ progress: RunProgress) {
     console.line(
       "step \(step): grown by \(growth.name) to \(SettingValue.mapping(growth.change.options).recipeText), "

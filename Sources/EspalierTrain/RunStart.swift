@@ -37,7 +37,7 @@ package struct RunStart: Codable, Sendable {
     }
     let settings = try run.settings.canonicalJSON()
     let state = TrainingState(
-      settings: settings, dataHash: hexadecimal(run.data.contentHash),
+      settings: settings, dataHash: hexadecimal(run.dataHash),
       lineage: [origin.entry(.start, step: 0, changes: [], run.settings)])
     notes += run.settings.outsidePromise.map(warning)
     let start = run.settings.start
@@ -86,7 +86,7 @@ package struct RunStart: Codable, Sendable {
     var state = try TrainingState(from: reader)
     let old = try RunSettings(
       canonicalJSON: state.settings, name: "settings of \(reader.path)", choices: options.catalogue.choices)
-    let sameData = state.dataHash == hexadecimal(run.data.contentHash)
+    let sameData = state.dataHash == hexadecimal(run.dataHash)
     let changes = try SettingsChange.compare(old: old, new: run.settings, sameData: sameData)
     try SettingsChange.check(changes, allowing: options.allowed)
     var described = changes.map(\.description)
@@ -101,7 +101,7 @@ package struct RunStart: Codable, Sendable {
     }
     try checkGrowths(of: state, run, options.catalogue)
     state.settings = try run.settings.canonicalJSON()
-    state.dataHash = hexadecimal(run.data.contentHash)
+    state.dataHash = hexadecimal(run.dataHash)
     state.lineage.append(origin.entry(.resume, step: state.step, changes: described, run.settings))
     notes += run.settings.outsidePromise.map(warning)
     notes += described.map { "changed since the checkpoint: \($0)" }
@@ -198,7 +198,7 @@ package struct RunStart: Codable, Sendable {
           remedy: "see that all hosts mount the same file system, and start again")
       }
       let wanted = slots.isEmpty ? store.slots : store.slots.filter { slots.contains($0.name) }
-      try Relayout(from: reader).read(into: store, slots: wanted)
+      try Relayout(from: reader).read(into: store, slots: wanted, extras: isResume)
     }
     try store.share()
   }

@@ -88,7 +88,7 @@ package struct RunningGrowth {
     old.pool.drain()
     old.recorder?.enter(.growing, name)
     let began = ReportClock.uptime()
-    let new = try RankSession(old.run, old.communicator, growths: number, recorder: recorder)
+    let new = try RankSession(old.run, old.communicator, growths: number, records: old.records, recorder: recorder)
     new.step = old.step
     try stateGrowth.fill(new.store, from: GatheredSlots(old.store))
     try new.store.share()

@@ -14,6 +14,10 @@ public struct Schedule: Sendable, Equatable {
     public let firstStep: Int
     /// 0 for a growth.
     public let steps: Int
+    /// The tasks whose samples it learns from; empty for a phase of another kind.
+    public let tasks: [Int]
+    /// When tasks end early.
+    public let stop: StopSettings
     /// What the recipe says of it.
     public let phase: Phase
     /// The steps of the run that its stretch takes, and the phase that states them.
@@ -39,11 +43,17 @@ public struct Schedule: Sendable, Equatable {
   private let saveEvery: Int
   let savesAtBorders: Bool
 
-  /// - Parameter stepsPerEpoch: the batches of one pass over the training set (`EpochOrder.batchesPerEpoch`).
+  /// - Parameters:
+  ///   - rows: the classes of each task, as rows of the head; empty without tasks.
+  ///   - stepsPerEpoch: the batches of one pass over the training set (`EpochOrder.batchesPerEpoch`), or over that of some tasks.
   /// - Throws: `SettingsError` of kind `.conflict` when the training set does not fill a batch, the run is longer than can be counted,
   ///   or a phase would end outside of its stretch.
   public init(_ settings: RunSettings, stepsPerEpoch: Int) throws {
-    guard stepsPerEpoch > 0 else {
+    try self.init(settings, rows: []) { _ in stepsPerEpoch }
+  }
+
+  package init(_ settings: RunSettings, rows: [[Int32]], stepsPerEpoch: ([Int]) -> Int) throws {
+    guard stepsPerEpoch([]) > 0 else {
       throw SettingsError(
         .conflict, subject: "batch.samples",
         reason: "the training set has too few samples for one batch of batch.samples (\(settings.batch.samples))",
@@ -53,17 +63,26 @@ public struct Schedule: Sendable, Equatable {
     var first = 0, leader = 0
     var stretch = 0..<0
     var goesOn = false
-    for (index, phase) in settings.schedule.enumerated() {
-      guard case .train(let train) = phase else {
+    for (index, expanded) in try settings.phases(rows: rows).enumerated() {
+      guard case .train(let train) = expanded.phase else {
         phases.append(
           PlannedPhase(
-            name: phase.name, firstStep: first, steps: 0, phase: phase, stretch: stretch, leader: leader,
-            earliestEnd: first))
+            name: expanded.phase.name, firstStep: first, steps: 0, tasks: [], stop: StopSettings(),
+            phase: expanded.phase, stretch: stretch,
+            leader: leader, earliestEnd: first))
         continue
       }
-      let key = "schedule.\(index).train"
+      let key = "schedule.\(expanded.place).\(expanded.tasks.isEmpty ? "train" : "task")"
+      let perEpoch = stepsPerEpoch(expanded.tasks)
+      guard perEpoch > 0 else {
+        throw SettingsError(
+          .conflict, subject: "batch.samples",
+          reason:
+            "task \(expanded.tasks[0]) has too few samples for one batch of batch.samples (\(settings.batch.samples))",
+          remedy: "use smaller batches, more data, or batch.last: keep")
+      }
       if !(goesOn && !train.statesLength) {
-        let steps = try Self.steps(of: train, at: key, stepsPerEpoch: stepsPerEpoch)
+        let steps = try Self.steps(of: train, at: key, stepsPerEpoch: perEpoch)
         let (end, overflow) = first.addingReportingOverflow(steps)
         guard !overflow else {
           throw SettingsError(.conflict, subject: "schedule", reason: "the schedule has more steps than can be counted")
@@ -73,8 +92,9 @@ public struct Schedule: Sendable, Equatable {
       let (earliest, latest) = try Self.ends(of: train, in: stretch, from: first, at: key)
       phases.append(
         PlannedPhase(
-          name: phase.name, firstStep: first, steps: latest - first, phase: phase, stretch: stretch, leader: leader,
-          earliestEnd: earliest))
+          name: Self.name(of: expanded), firstStep: first, steps: latest - first, tasks: expanded.tasks,
+          stop: expanded.stop,
+          phase: expanded.phase, stretch: stretch, leader: leader, earliestEnd: earliest))
       first = latest
       goesOn = !train.until.isEnd
     }
@@ -83,6 +103,14 @@ public struct Schedule: Sendable, Equatable {
     evaluateEvery = settings.evaluate.every
     saveEvery = settings.save.every
     savesAtBorders = settings.save.keepBorders && settings.save.every > 0
+  }
+
+  private static func name(of expanded: ExpandedPhase) -> String {
+    switch expanded.tasks.count {
+    case 0: expanded.phase.name
+    case 1: "task \(expanded.tasks[0])"
+    default: "tasks \(expanded.tasks.map(String.init).joined(separator: ", "))"
+    }
   }
 
   private static func steps(
@@ -145,6 +173,9 @@ public struct Schedule: Sendable, Equatable {
     return "end of phase \(phases.firstIndex(of: phase) ?? 0) (\(phase.name))"
   }
 
+  /// The number of the last step of a phase, where every phase takes its most steps.
+  package func lastStep(ofPhase phase: Int) -> Int { phases[phase].firstStep + phases[phase].steps }
+
   private static func isDue(every: Int, _ completed: Int, of count: Int) -> Bool {
     guard completed > 0 else { return false }
     return completed == count || (every > 0 && completed.isMultiple(of: every))
@@ -176,6 +207,7 @@ extension Schedule {
       switch planned.phase {
       case .grow:
         if !grown.contains(index) { return .grow(phase: index) }
+      case .task: preconditionFailure("task phases are spelt out as training")
       case .train:
         let end = max(min(ends[index] ?? planned.latestEnd, planned.latestEnd), first)
         if completed < end { return .train(phase: index, index: completed - first) }
@@ -217,6 +249,12 @@ extension Schedule {
       switch phase {
       case .grow(let grow):
         if case .fresh = grow.rate { isFresh = true }
+      case .task:
+        if isCut {
+          return problem(
+            index, "learns tasks, but the train phase before it has left some of its steps",
+            remedy: "leave out the 'until' of that phase, or let a train phase follow it")
+        }
       case .train(let train):
         let goesOn = isCut && !train.statesLength
         if isCut, !goesOn {

@@ -28,6 +28,9 @@ public struct ScheduleCursor: Codable, Sendable, Equatable {
   private var mustEvaluate = false
   /// The phase under way; nil before the first action.
   private var entered: Int?
+  /// The phases whose tasks have begun and ended last.
+  private var opened: Int?
+  private var closed: Int?
   private var history = ReturnHistory()
 
   /// - Precondition: `completed` is not negative.
@@ -40,6 +43,9 @@ public struct ScheduleCursor: Codable, Sendable, Equatable {
     case step(PlannedStep)
     /// One phase is over and another begins.
     case border(Border)
+    /// Tasks are about to be learned, and have been learned: the phase.
+    case beginTasks(Int)
+    case endTasks(Int)
     case evaluate
     case save
     case grow(PlannedGrowth)
@@ -75,12 +81,23 @@ public struct ScheduleCursor: Codable, Sendable, Equatable {
   /// The next thing to do. After a step comes its evaluation, then its checkpoint, each once, also when a resume comes between;
   /// then the border, if there is one. A growth has an evaluation and a checkpoint before it and an evaluation after it.
   public mutating func advance(_ schedule: Schedule) -> Action {
+    if let entered, opened == entered, closed != entered, isPhaseDone(schedule) {
+      closed = entered
+      return .endTasks(entered)
+    }
     if !evaluated, mustEvaluate || schedule.evaluates(after: completed) { return evaluate() }
     if !saved, schedule.saves(after: completed) || (schedule.savesAtBorders && border(in: schedule) != nil) {
       return save()
     }
     let place = place(in: schedule)
-    guard let phase = place.phase else { return .finish }
+    guard let phase = place.phase else {
+      // A run that ends before its most steps has a last evaluation and a last checkpoint as well.
+      if completed < schedule.stepCount, completed > 0 {
+        if !evaluated { return evaluate() }
+        if !saved { return save() }
+      }
+      return .finish
+    }
     if let entered, entered != phase {
       self.entered = phase
       history = ReturnHistory()
@@ -90,7 +107,12 @@ public struct ScheduleCursor: Codable, Sendable, Equatable {
     switch place {
     case .end: return .finish
     case .grow: return grow(phase, schedule)
-    case .train(_, let index): return step(phase, index, schedule)
+    case .train(_, let index):
+      if !schedule.phases[phase].tasks.isEmpty, opened != phase {
+        opened = phase
+        return .beginTasks(phase)
+      }
+      return step(phase, index, schedule)
     }
   }
 
@@ -116,10 +138,13 @@ public struct ScheduleCursor: Codable, Sendable, Equatable {
 
   private mutating func step(_ phase: Int, _ index: Int, _ schedule: Schedule) -> Action {
     let plan = schedule.ratePlan(of: phase, grown: grown)
+    let planned = schedule.phases[phase]
+    // A task's rate begins anew, also where tasks before it ended early.
+    let place = planned.tasks.isEmpty ? completed : planned.firstStep + index
     let step = PlannedStep(
-      number: completed + 1, phase: phase, indexInPhase: index, rateFactor: plan.factor(at: completed),
+      number: completed + 1, phase: phase, indexInPhase: index, rateFactor: plan.factor(at: place),
       bornRateFactors: Dictionary(
-        uniqueKeysWithValues: plan.marks.map { ($0.growth, plan.factor(at: completed, bornIn: $0.growth)) }))
+        uniqueKeysWithValues: plan.marks.map { ($0.growth, plan.factor(at: place, bornIn: $0.growth)) }))
     completed += 1
     (evaluated, saved, mustEvaluate) = (false, false, false)
     return .step(step)
@@ -162,6 +187,11 @@ public struct ScheduleCursor: Codable, Sendable, Equatable {
     if isOver { ended.append(Ended(phase: entered, step: completed)) }
   }
 
+  /// The phase under way is over with the last step: decided from numbers that all ranks share.
+  mutating func endPhase() {
+    if let entered { ended.append(Ended(phase: entered, step: completed)) }
+  }
+
   /// The phase under way: after a growth, the growth, until its border is passed.
   public func phase(in schedule: Schedule) -> Int { entered ?? place(in: schedule).phase ?? 0 }
 
@@ -177,13 +207,16 @@ public struct ScheduleCursor: Codable, Sendable, Equatable {
     return "end of phase \(next - 1) (\(schedule.phases[next - 1].name))"
   }
 
+  /// The phase whose tasks have begun and not ended.
+  package var taskPhase: Int? { opened == closed ? nil : opened }
+
   /// Whether the phase of the last step has no step more.
   public func isPhaseDone(_ schedule: Schedule) -> Bool { place(in: schedule).phase != entered }
 
   /// The growths become part of the model: what goes on is a run that never grew.
   mutating func forgetGrowths() {
     grown = []
-    (entered, mustEvaluate) = (nil, false)
+    (entered, opened, closed, mustEvaluate) = (nil, nil, nil, false)
   }
 
   /// A checkpoint is written now, out of turn: for a signal or a time limit.
@@ -192,7 +225,7 @@ public struct ScheduleCursor: Codable, Sendable, Equatable {
 
 extension ScheduleCursor {
   private enum CodingKeys: String, CodingKey {
-    case completed, grown, ended, evaluated, saved, mustEvaluate, entered, history
+    case completed, grown, ended, evaluated, saved, mustEvaluate, entered, opened, closed, history
   }
 
   /// What a checkpoint does not say, because it was written before there was any, has not happened.
@@ -205,6 +238,8 @@ extension ScheduleCursor {
     ended = try values.decodeIfPresent([Ended].self, forKey: .ended) ?? []
     mustEvaluate = try values.decodeIfPresent(Bool.self, forKey: .mustEvaluate) ?? false
     entered = try values.decodeIfPresent(Int.self, forKey: .entered)
+    opened = try values.decodeIfPresent(Int.self, forKey: .opened)
+    closed = try values.decodeIfPresent(Int.self, forKey: .closed)
     history = try values.decodeIfPresent(ReturnHistory.self, forKey: .history) ?? ReturnHistory()
   }
 }

@@ -21,6 +21,8 @@ package final class Trainer {
   private let world: CheckpointWorld
   private var state: TrainingState
   private var prefetcher: Prefetcher?
+  /// Of a run over tasks.
+  private let tasks: TaskTrainer?
   private let hang = TestHang()
   /// The lanes of the step after this one, and what the ranks said of their weight.
   private var upcoming: (batches: [Batch], weight: Int?)?
@@ -75,7 +77,9 @@ package final class Trainer {
       communicator, run: options.runDirectory, retention: run.settings.save.retention,
       compression: run.settings.save.compression.forShards, writesParity: run.settings.save.parity,
       resumedFrom: newestCheckpoint, fileSystem: TestKill()?.fileSystem(communicator) ?? options.fileSystem)
-    step = TrainingStep(session, clip: run.settings.clip, seed: run.settings.seed)
+    let tasks = try TaskTrainer(session, start.state, directory: options.runDirectory)
+    self.tasks = tasks
+    step = TrainingStep(session, clip: run.settings.clip, seed: run.settings.seed, engine: tasks?.engine)
     report = try RunReport(run, communicator, options, start)
     if options.traceSteps > 0 {
       trace = try TraceSession(session, stepCount: options.traceSteps, directory: options.runDirectory)
@@ -93,7 +97,11 @@ package final class Trainer {
         if trace?.countStep() == true { try endTrace() }
         if stops { return try stop() }
       case .border(let border):
-        report.passed(border, step: state.step)
+        pass(border)
+      case .beginTasks(let phase):
+        try tasks?.begin(phase, state, report)
+      case .endTasks(let phase):
+        try recorder.span("task", .phase) { try tasks?.end(phase, state, report) }
       case .grow(let growth):
         try recorder.span("growth", .phase) { try grow(growth) }
       case .evaluate:
@@ -122,9 +130,12 @@ package final class Trainer {
     let started = ReportClock.uptime()
     session.step = planned.number
     session.enter(.readingData)
-    let rate = run.optimizer.rate * planned.rateFactor
+    let rate = run.optimizer.rate * planned.rateFactor * (tasks?.rateFactor ?? 1)
     let current = try recorder.span("batches", .phase) { try upcoming ?? (batches(), nil) }
+    let source = run.source(inPhase: planned.phase)
+    let plan = BatchPlan(at: state.position, order: source.order, batch: run.settings.batch)
     let following = try recorder.span("batches", .phase) { try batches() }
+    try tasks?.engine.beginStep(planned.number - 1, inTask: planned.indexInPhase, samples: plan.sampleCount)
     let input = TrainingStep.Input(
       step: planned.number - 1, updates: state.updates, rate: rate, batches: current.batches, weight: current.weight,
       note: RankNote(
@@ -135,7 +146,6 @@ package final class Trainer {
     hang?.strike(rank: communicator.rank, step: planned.number)
     let result = try step.run(input)
     upcoming = (following, result.notes.reduce(0) { $0 + $1.upcomingWeight })
-    let plan = BatchPlan(at: state.position, order: run.order, batch: run.settings.batch)
     state.position = plan.next
     if result.isFinite {
       state.updates += 1
@@ -154,6 +164,7 @@ package final class Trainer {
       ScheduleCursor.StepOutcome(
         loss: result.isFinite ? result.loss : .nan, operations: state.totals.operations, targets: state.targets),
       run.schedule)
+    if try tasks?.stepped(planned, state) == true { state.cursor.endPhase() }
     report.step(
       planned.number, result, rate: rate, seconds: seconds, progress(in: planned.phase),
       endsPhase: state.cursor.isPhaseDone(run.schedule))
@@ -182,20 +193,34 @@ package final class Trainer {
       session, number: state.cursor.grown.count, history: state.growths, isSaving: saver.isSaving, isAtBorder: true)
     let (grown, finished) = try growth.run(recorder: options.watchdog?.recorder(of: communicator.rank))
     session = grown
-    step = TrainingStep(grown, clip: run.settings.clip, seed: run.settings.seed)
+    tasks?.engine.move(to: grown)
+    step = TrainingStep(grown, clip: run.settings.clip, seed: run.settings.seed, engine: tasks?.engine)
     saver.forgetFrozen()
     state.note(finished, growth, grown.modelStage, origin, run.settings)
     report.grew(finished, step: state.step, progress(in: planned.phase))
   }
 
+  /// Another phase begins: of tasks, with samples of its own.
+  private func pass(_ border: ScheduleCursor.Border) {
+    if !run.schedule.phases[border.from].tasks.isEmpty || !run.schedule.phases[border.to].tasks.isEmpty {
+      prefetcher?.stop()
+      (prefetcher, upcoming) = (nil, nil)
+      state.position = 0
+    }
+    report.passed(border, step: state.step)
+  }
+
   /// The lanes of this rank for one step more, read ahead by a thread; empty ones after the last step.
   private func batches() throws -> [Batch] {
     if prefetcher == nil {
+      let phase = state.cursor.phase(in: run.schedule), source = run.source(inPhase: phase)
+      let last =
+        run.schedule.phases[phase].tasks.isEmpty ? run.schedule.stepCount : run.schedule.lastStep(ofPhase: phase)
       prefetcher = Prefetcher(
-        run.data.training,
+        source.dataset,
         requests: LaneRequests(
-          order: run.order, batch: run.settings.batch, lanes: session.turns.compactMap(\.lane),
-          steps: state.step...max(run.schedule.stepCount, state.step), position: state.position),
+          order: source.order, batch: run.settings.batch, lanes: session.turns.compactMap(\.lane),
+          steps: state.step...max(last, state.step), position: state.position),
         depth: 2 * session.turns.count)
     }
     return try session.turns.map { turn in
@@ -225,7 +250,8 @@ package final class Trainer {
     session.isEvaluating = true
     defer { session.isEvaluating = false }
     session.enter(.evaluating)
-    let result = try Evaluation(session, validation, batch: settings.batch, limit: settings.batches).run()
+    let result = try Evaluation(session, validation, batch: settings.batch, limit: settings.batches).run(
+      tasks?.engine.measured)
     lastEvaluation = result
     if result.loss.isFinite { newestEvaluation = .init(step: state.step, loss: result.loss) }
     report.evaluated(
@@ -234,6 +260,7 @@ package final class Trainer {
 
   private func save(isLast: Bool) throws {
     session.enter(.saving)
+    state.continual = try tasks?.state
     state.marks = CheckpointMarks(
       border: state.cursor.border(in: run.schedule), evaluation: newestEvaluation)
     for outcome in try saver.begin(session.store, state, world: world, waits: isLast) { try saved(outcome) }

@@ -25,6 +25,8 @@ package struct TrainingState: Codable, Sendable {
   /// Of the data, in hexadecimal.
   package var dataHash: String
   package var lineage: [LineageEntry]
+  /// What methods remember, which records there are, and what was measured; nil without tasks.
+  package var continual: ContinualState?
   /// What decides how long the checkpoint stays.
   package var marks: CheckpointMarks?
 
@@ -46,7 +48,7 @@ package struct TrainingState: Codable, Sendable {
   /// The state of weights that another program has written, for a run of this recipe.
   package init(imported file: String, for run: ResolvedRun) throws {
     self.init(
-      settings: try run.settings.canonicalJSON(), dataHash: hexadecimal(run.data.contentHash),
+      settings: try run.settings.canonicalJSON(), dataHash: hexadecimal(run.dataHash),
       lineage: [
         LineageEntry(
           event: .imported, step: 0, ranks: 1, stage: 0, transport: "import", kernels: KernelLevel.description,

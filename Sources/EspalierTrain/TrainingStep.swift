@@ -67,9 +67,12 @@ package final class TrainingStep {
   private let key: RandomKey
   private let turns: [LaneTurn]
   private let pieces: [[LayoutPiece]]
+  private let engine: ContinualEngine?
 
-  package init(_ session: RankSession, clip: Double, seed: UInt64) {
+  /// - Parameter engine: of a run over tasks.
+  package init(_ session: RankSession, clip: Double, seed: UInt64, engine: ContinualEngine? = nil) {
     self.session = session
+    self.engine = engine
     self.clip = clip
     key = RandomKey(seed: seed).child("step")
     turns = session.turns
@@ -87,12 +90,13 @@ package final class TrainingStep {
     for (turn, batch) in zip(turns, input.batches) {
       let loss = try trace.span(turn.lane.map { "lane \($0)" } ?? "no lane", .phase) {
         store.begin(turn)
-        return try pass(batch, step: input.step, weight: weight)
+        return try pass(batch, lane: turn.lane, step: input.step, weight: weight)
       }
       if let lane = turn.lane { losses.append(LaneLoss(lane: lane, sum: loss.sum)) }
     }
     session.enter(.exchanging)
     try store.finishGradients()
+    try engine?.adjust()
 
     let gathered = try StepExchange.gather(
       StepExchange(
@@ -114,6 +118,7 @@ package final class TrainingStep {
           session.optimizer, groups: session.groups, births: input.births, at: moment,
           scaling: session.logitClipping.scales(for: peaks))
       }
+      try engine?.endStep()
     }
     return Report(
       loss: loss, weight: weight, gradientNorm: norm, isFinite: isFinite,
@@ -122,15 +127,40 @@ package final class TrainingStep {
   }
 
   /// Forward and backward of one lane; the gradient is left with the store.
-  private func pass(_ batch: Batch, step: Int, weight: Int) throws -> LossTerm {
+  private func pass(_ stream: Batch, lane: Int?, step: Int, weight: Int) throws -> LossTerm {
+    let shaped = try engine.flatMap { $0.shapes ? try $0.lane(lane, stream) : nil }
+    let batch = shaped?.batch ?? session.run.augmented(stream, step: step)
     let tape = Tape(
       pool: session.pool, mode: .recording, key: key.child(UInt64(step)), samples: batch.samples)
     let logits = session.model.logits(batch, on: tape)
-    let loss = logits.crossEntropy(targets: batch.targets, ignored: Batch.ignored, weight: max(weight, 1))
+    let loss =
+      shaped.map { term(of: $0, logits, weight: weight) }
+      ?? logits.crossEntropy(targets: batch.targets, ignored: Batch.ignored, weight: max(weight, 1))
     tape.backward(from: loss.tensor)
     try session.store.endPass(recording: true)
     session.count(samples: batch.samples.count)
     return loss
+  }
+
+  /// The loss of a lane as methods have shaped it, which is a mean already; `sum` is what the report divides by the weight.
+  private func term(of lane: ContinualEngine.Lane, _ logits: Tensor, weight: Int) -> LossTerm {
+    let parts = lane.parts.compactMap { part, rows -> (part: StepLoss.Part, rows: Range<Int>)? in
+      switch part {
+      case .stream: (lane.loss.stream, rows)
+      case .draw(let name): lane.loss.draws[name].map { ($0, rows) }
+      }
+    }
+    if let engine, engine.keepsLogits, lane.number != nil, let stream = lane.parts.first?.rows {
+      engine.keep(
+        logits: Array(
+          UnsafeBufferPointer(start: logits.pointer, count: logits.count)[..<(stream.count * logits.shape.columns)]))
+    }
+    if lane.loss.isPlain {
+      return logits.crossEntropy(targets: lane.batch.targets, ignored: Batch.ignored, weight: max(weight, 1))
+    }
+    let term = logits.shaped(parts)
+    return LossTerm(
+      tensor: term.tensor, sum: term.sum * Double(max(weight, 1)), weight: term.weight, correct: term.correct)
   }
 
   /// The targets of the whole batch that count, known before the backward pass so that every lane divides by it: masks and
@@ -155,7 +185,7 @@ package final class TrainingStep {
         if first == nil, ck_is_finite(gradient.baseAddress, gradient.count) == 0 { first = (segment, parameter) }
       }
       store.begin(turn)
-      let loss = try pass(batch, step: input.step, weight: weight)
+      let loss = try pass(batch, lane: turn.lane, step: input.step, weight: weight)
       guard let lane = turn.lane, first != nil || !loss.sum.isFinite else { continue }
       found.append(
         NonFinite(

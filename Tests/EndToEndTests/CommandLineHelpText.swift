@@ -27,11 +27,12 @@ enum CommandLineHelpText {
       plan                    Tells what a run will need: memory, traffic, work,
                               size of a checkpoint.
       data                    Shows data: counts, bytes, first samples.
-      list                    Lists the models, optimizers, growth operators and
-                              data sets that a recipe may name.
+      list                    Lists the models, optimizers, growth operators,
+                              continual methods and data sets that a recipe may
+                              name.
       describe                Explains a model, an optimizer, a growth operator, a
-                              data set or a part of a recipe: options, defaults,
-                              units, paper.
+                              method, a data set or a part of a recipe: options,
+                              defaults, units, paper.
 
     RUN SUBCOMMANDS:
       runs                    Lists the runs below a folder: state, step, loss,
@@ -223,22 +224,23 @@ enum CommandLineHelpText {
       -h, --help              Show help information.
 
     $ espalier list --help
-    OVERVIEW: Lists the models, optimizers, growth operators and data sets that a
-    recipe may name.
+    OVERVIEW: Lists the models, optimizers, growth operators, continual methods and
+    data sets that a recipe may name.
 
     USAGE: espalier list [<kind>] [--json]
 
     ARGUMENTS:
-      <kind>                  Only these: models, optimizers, growth or data.
-                              (values: models, optimizers, growth, data)
+      <kind>                  Only these: models, optimizers, growth, methods or
+                              data. (values: models, optimizers, growth, methods,
+                              data)
 
     OPTIONS:
       --json                  Print JSON.
       -h, --help              Show help information.
 
     $ espalier describe --help
-    OVERVIEW: Explains a model, an optimizer, a growth operator, a data set or a
-    part of a recipe: options, defaults, units, paper.
+    OVERVIEW: Explains a model, an optimizer, a growth operator, a method, a data
+    set or a part of a recipe: options, defaults, units, paper.
 
     Without a name it explains the whole recipe; 'cluster' explains cluster files.
 

@@ -128,6 +128,17 @@ import Testing
         "model={ decoder: { width: 16, depth: 1, heads: 2, context: 8 } }",
         "--set", "optimizer={ lion: {} }", "--set", "schedule=[{ train: { steps: 4 } }]",
       ])
+      let tasks = try [1, 3].map { ranks in
+        let folder = "\(directory)/tasks\(ranks)"
+        _ = try run([
+          "train", recipe, "--run", folder, "--ranks", "\(ranks)", "--set", "model={ mlp: { width: 8 } }", "--set",
+          "data={ synthetic: { kind: classes, classes: 4, features: 6, samples: 64, validation: 40 } }", "--set",
+          "tasks={ setting: class, perTask: 2 }", "--set", "methods=[ leash ]", "--set",
+          "schedule=[{ task: { steps: 3 } }]",
+        ])
+        return try run(["digest", folder + "/checkpoints/step-0000000006"]).lines
+      }
+      #expect(tasks[0] == tasks[1] && tasks[0].contains { $0.contains("leash.anchor") })
       #expect(try run(["list", "growth"]).output.contains("silentUnits"))
       #expect(try run(["describe", "lion"]).output.contains("arXiv:2302.06675"))
     }

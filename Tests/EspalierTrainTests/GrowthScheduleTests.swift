@@ -46,6 +46,8 @@ private func load(_ yaml: String) throws -> RunSettings {
         if let outcome = note(step.number) { cursor.note(outcome, schedule) }
       case .border(let border): result.append("border \(border.from)-\(border.to)")
       case .grow(let growth): result.append("grow \(growth.phase)")
+      case .beginTasks(let phase): result.append("begin \(phase)")
+      case .endTasks(let phase): result.append("end \(phase)")
       case .evaluate: result.append("evaluate")
       case .save: result.append("save")
       case .finish: return result + ["finish"]

@@ -1,3 +1,4 @@
+import EspalierMethods
 import EspalierNN
 import EspalierTensor
 import EspalierTrain

@@ -53,6 +53,8 @@ import Testing
     while result.count < limit {
       switch cursor.advance(schedule) {
       case .step(let step): result.append("\(step.number)")
+      case .beginTasks(let phase): result.append("begin \(phase)")
+      case .endTasks(let phase): result.append("end \(phase)")
       case .evaluate: result.append("evaluate")
       case .save: result.append("save")
       case .border(let border): result.append("border \(border.to)")
@@ -163,5 +165,58 @@ import Testing
     #expect(throws: SettingsError.self) { try Schedule(endless, stepsPerEpoch: 2) }
     let two = try settings("schedule: [train: { steps: 9223372036854775807 }, train: { steps: 1 }]")
     #expect(throws: SettingsError.self) { try Schedule(two, stepsPerEpoch: 2) }
+  }
+}
+
+/// Tasks in a schedule.
+@Suite struct TaskScheduleTests {
+  private func settings(_ yaml: String) throws -> RunSettings { try load(yaml) }
+
+  @Test("every task begins and ends once, before and after its own steps, also through a resume at any point")
+  func story() throws {
+    let settings = try settings(
+      "tasks: { setting: class, perTask: 2 }\nschedule: [task: { tasks: [1], steps: 2 }, train: { steps: 1 }, task: { epochs: 1 }]\n"
+        + "evaluate: { every: 0 }\nsave: { every: 2 }")
+    let schedule = try Schedule(settings, rows: [[0, 1], [2, 3], [4, 5]]) { $0.isEmpty ? 9 : 2 }
+    #expect(schedule.phases.map(\.name) == ["task 1", "train", "task 0", "task 2"])
+    #expect(schedule.phases.map(\.tasks) == [[1], [], [0], [2]])
+    let expected = [
+      "begin 0", "1", "2", "end 0", "save", "border 1", "3", "save", "border 2", "begin 2", "4", "save", "5", "end 2",
+      "save",
+      "border 3", "begin 3", "6", "save", "7", "end 3", "evaluate", "save", "finish",
+    ]
+    // A resume at every action: what it does is the rest of the story.
+    for cut in expected.indices {
+      var cursor = ScheduleCursor()
+      var told: [String] = []
+      while told.last != "finish" {
+        if told.count == cut {
+          cursor = try JSONDecoder().decode(ScheduleCursor.self, from: JSONEncoder().encode(cursor))
+        }
+        switch cursor.advance(schedule) {
+        case .step(let step): told.append("\(step.number)")
+        case .beginTasks(let phase): told.append("begin \(phase)")
+        case .endTasks(let phase): told.append("end \(phase)")
+        case .evaluate: told.append("evaluate")
+        case .save: told.append("save")
+        case .border(let border): told.append("border \(border.to)")
+        case .grow(let growth): told.append("grow \(growth.phase)")
+        case .finish: told.append("finish")
+        }
+      }
+      #expect(told == expected)
+    }
+  }
+
+  @Test("a head that grows is given a task's rows before the task begins")
+  func heads() throws {
+    let settings = try settings(
+      "tasks: { setting: class, perTask: 2, heads: grow }\nschedule: [task: { steps: 2 }]\nevaluate: { every: 0 }")
+    let phases = try settings.phases(rows: [[0, 1], [2, 3], [4, 5]])
+    #expect(phases.map(\.tasks) == [[0], [], [1], [], [2]])
+    let rows = phases.compactMap { phase -> SettingValue? in
+      if case .grow(let grow) = phase.phase { grow.to.options["classes"] } else { nil }
+    }
+    #expect(rows == [.integer(4), .integer(6)])
   }
 }

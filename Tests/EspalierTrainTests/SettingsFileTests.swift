@@ -122,7 +122,7 @@ func refusal(_ yaml: String, _ overrides: [String] = []) -> String {
       ),
       (
         "schedule:\n- train: { steps: 1 }\n- trian: {}",
-        "recipe.yaml line 3: unknown phase 'trian'; did you mean 'train'? known: grow, train"
+        "recipe.yaml line 3: unknown phase 'trian'; did you mean 'train'? known: grow, task, train"
       ),
       ("schedule: []", "recipe.yaml line 1: schedule has no phases; add one, as - train: { steps: 100 }"),
       (

@@ -47,6 +47,7 @@ struct CheckCommand: CatalogueCommand {
 
   private static func text(_ phase: Schedule.PlannedPhase) -> String {
     switch phase.phase {
+    case .task: return phase.name
     case .grow(let grow):
       return "\(phase.name) by \(grow.operator.name) to \(SettingValue.mapping(grow.to.options).recipeText)"
     case .train(let train):

@@ -26,9 +26,9 @@ struct DataCommand: CatalogueCommand {
     let reports = [("training", splits.training)] + (splits.validation.map { [("validation", $0)] } ?? [])
     let sets = try reports.map { try DataReport(name: $0.0, $0.1, samples: samples) }
     if json {
-      try Output.json(sets + TaskReport.sets(tasks ?? []))
+      try Output.json(sets + SequenceReport.sets(tasks ?? []))
     } else {
-      Output.write((sets.map(\.text) + (tasks.map { [TaskReport.text($0)] } ?? [])).joined(separator: "\n"))
+      Output.write((sets.map(\.text) + (tasks.map { [SequenceReport.text($0)] } ?? [])).joined(separator: "\n"))
     }
     return 0
   }

@@ -7,7 +7,7 @@ struct DescribeCommand: CatalogueCommand {
   static let configuration = CommandConfiguration(
     commandName: "describe",
     abstract:
-      "Explains a model, an optimizer, a growth operator, a data set or a part of a recipe: options, defaults, units, paper.",
+      "Explains a model, an optimizer, a growth operator, a method, a data set or a part of a recipe: options, defaults, units, paper.",
     discussion: "Without a name it explains the whole recipe; 'cluster' explains cluster files.")
 
   @Argument(help: "As in `espalier list`, or a key of a recipe, such as batch or schedule.") var name: String?
@@ -51,7 +51,7 @@ struct Descriptions {
     let shelf = Shelf(catalogue)
     for (kind, key, noun) in [
       (ListCommand.Kind.models, "model", "model"), (.optimizers, "optimizer", "optimizer"),
-      (.growth, "operator", "growth operator"), (.data, "data", "data set"),
+      (.growth, "operator", "growth operator"), (.methods, "methods", "continual method"), (.data, "data", "data set"),
     ] {
       for entry in shelf.entries(kind) {
         guard let type = catalogue.choices[key]?[entry.name] else { continue }
@@ -66,6 +66,9 @@ struct Descriptions {
     try add(
       "phase of a schedule", "grow", "A growth of the model, an item of the list 'schedule'.",
       SettingsTable(of: GrowPhase.self).rows + policies("rate", of: GrowthRate.self))
+    try add(
+      "phase of a schedule", "task", "Learns tasks one after the other, an item of the list 'schedule'.",
+      SettingsTable(of: TaskPhase.self).rows)
     try add(
       "part of a phase", "until", "What ends a train phase early.", policies("", of: Until.self))
     try add(
@@ -82,7 +85,9 @@ struct Descriptions {
       switch field.key {
       case "groups": own += try items("groups.*", of: OptimizerGroup.self)
       case "schedule":
-        own += try items("schedule.*.train", of: TrainPhase.self) + items("schedule.*.grow", of: GrowPhase.self)
+        own +=
+          try items("schedule.*.train", of: TrainPhase.self) + items("schedule.*.grow", of: GrowPhase.self)
+          + items("schedule.*.task", of: TaskPhase.self)
       default: break
       }
       add("part of a recipe", field.key, "", own)

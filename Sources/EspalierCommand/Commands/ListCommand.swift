@@ -5,13 +5,13 @@ import EspalierState
 import EspalierTrain
 
 struct ListCommand: CatalogueCommand {
-  enum Kind: String, CaseIterable, ExpressibleByArgument { case models, optimizers, growth, data }
+  enum Kind: String, CaseIterable, ExpressibleByArgument { case models, optimizers, growth, methods, data }
 
   static let configuration = CommandConfiguration(
     commandName: "list",
-    abstract: "Lists the models, optimizers, growth operators and data sets that a recipe may name.")
+    abstract: "Lists the models, optimizers, growth operators, continual methods and data sets that a recipe may name.")
 
-  @Argument(help: "Only these: models, optimizers, growth or data.") var kind: Kind?
+  @Argument(help: "Only these: models, optimizers, growth, methods or data.") var kind: Kind?
   @Flag(help: "Print JSON.") var json = false
 
   func run(_ context: CommandContext) throws -> Int32 {
@@ -47,6 +47,7 @@ struct Shelf {
       case .models: catalogue.models.map { Entry(name: $0.name, summary: $0.summary) }
       case .optimizers: catalogue.optimizers.map { Entry(name: $0.name, summary: $0.summary) }
       case .growth: catalogue.growth.map { Entry(name: $0.name, summary: $0.summary) }
+      case .methods: catalogue.continual.map { Entry(name: $0.name, summary: $0.summary) }
       case .data:
         DataCatalogue.standard.map { Entry(name: $0.key, summary: ($0.value as? any DataSettings.Type)?.summary ?? "") }
       }

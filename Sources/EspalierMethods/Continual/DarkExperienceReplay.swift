@@ -22,7 +22,8 @@ public struct DarkExperienceReplay: ContinualMethod {
   }
 
   public static let name = "derpp"
-  public static let summary = "Dark experience replay: records keep their logits (Buzzega et al. 2020, arXiv:2004.07211)."
+  public static let summary =
+    "Dark experience replay: records keep their logits (Buzzega et al. 2020, arXiv:2004.07211)."
   let options: Options
   static let logits = "derpp.logits", labels = "derpp.labels"
 

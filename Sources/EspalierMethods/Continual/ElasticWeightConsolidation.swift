@@ -8,7 +8,7 @@ public import EspalierState
 public struct ElasticWeightConsolidation: ContinualMethod {
   /// What a recipe may set; `fields` says what each option means.
   public struct Options: Settings {
-    public var strength = 100.0
+    public var strength = 10.0
     public var decay = 1.0
     public var batches = 0
     public init() {}

@@ -31,7 +31,8 @@ public struct ExperienceReplay: ContinualMethod {
   }
 
   public static let name = "er"
-  public static let summary = "Experience replay from a reservoir of the stream (Chaudhry et al. 2019, arXiv:1902.10486)."
+  public static let summary =
+    "Experience replay from a reservoir of the stream (Chaudhry et al. 2019, arXiv:1902.10486)."
   let options: Options
   static let draw = "er"
 

@@ -9,7 +9,7 @@ public import EspalierState
 public struct LearningWithoutForgetting: ContinualMethod {
   /// What a recipe may set; `fields` says what each option means.
   public struct Options: Settings {
-    public var strength = 1.0
+    public var strength = 0.3
     public var temperature = 2.0
     public init() {}
 
@@ -20,7 +20,8 @@ public struct LearningWithoutForgetting: ContinualMethod {
   }
 
   public static let name = "lwf"
-  public static let summary = "Learning without forgetting: distils the model before the task (Li and Hoiem 2017, arXiv:1606.09282)."
+  public static let summary =
+    "Learning without forgetting: distils the model before the task (Li and Hoiem 2017, arXiv:1606.09282)."
   let options: Options
   static let teacher = "lwf.teacher"
   /// Whether there is a teacher.
@@ -31,7 +32,8 @@ public struct LearningWithoutForgetting: ContinualMethod {
   public init(_ options: Options) throws {
     try require(factor: options.strength, "lwf.strength")
     guard options.temperature > 0, options.temperature.isFinite else {
-      throw MethodError("lwf.temperature", "\(options.temperature) is not positive", remedy: "write 2, or another number above 0")
+      throw MethodError(
+        "lwf.temperature", "\(options.temperature) is not positive", remedy: "write 2, or another number above 0")
     }
     self.options = options
   }

@@ -32,10 +32,15 @@ public struct LossDecoupling: ContinualMethod {
     public init() {}
 
     public static let fields: [SettingField] = [
-      SettingField("rho", unit: "factor", "Of whether a sample is of a new class, ρ; 1 and one old task is the cross-entropy."),
+      SettingField(
+        "rho", unit: "factor", "Of whether a sample is of a new class, ρ; 1 and one old task is the cross-entropy."),
       SettingField("intra", unit: "factor", "Of which new class it is, C."),
-      SettingField("newClasses", unit: "unseen | task", "Whether rows of tasks to come are new (code), or only the task's (paper)."),
-      SettingField("weighting", unit: "tasks | classes", "ρ is divided by finished tasks (code), or times new / old classes (paper)."),
+      SettingField(
+        "newClasses", unit: "unseen | task", "Whether rows of tasks to come are new (code), or only the task's (paper)."
+      ),
+      SettingField(
+        "weighting", unit: "tasks | classes",
+        "ρ is divided by finished tasks (code), or times new / old classes (paper)."),
     ]
   }
 
@@ -53,7 +58,8 @@ public struct LossDecoupling: ContinualMethod {
   public func check(_ setting: TaskSetting, with others: [String]) throws {
     guard setting == .class else {
       throw MethodError(
-        Self.name, "it tells old classes from new ones, and with 'tasks.setting: \(setting.rawValue)' they never compete",
+        Self.name,
+        "it tells old classes from new ones, and with 'tasks.setting: \(setting.rawValue)' they never compete",
         remedy: "use it with 'tasks: { setting: class }'")
     }
     guard !Set(others).isDisjoint(with: [ExperienceReplay.name, DarkExperienceReplay.name, StableReplay.name]) else {
@@ -70,6 +76,7 @@ public struct LossDecoupling: ContinualMethod {
     let new = options.newClasses == .task ? task.classes : (0..<Int32(task.rowCount)).filter { !old.contains($0) }
     let share =
       options.weighting == .tasks ? 1 / Double(task.number) : Double(task.classes.count) / Double(old.count)
-    loss.stream.target = .decoupled(new: new, inter: options.rho * share, intra: options.intra)
+    loss.stream.target = .decoupled(
+      old: task.earlierClasses, new: new, inter: options.rho * share, intra: options.intra)
   }
 }

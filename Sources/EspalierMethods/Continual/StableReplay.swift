@@ -1,5 +1,6 @@
 public import EspalierNN
 public import EspalierState
+import EspalierTensor
 
 #if canImport(Glibc)
   import Glibc
@@ -36,8 +37,10 @@ public struct StableReplay: ContinualMethod {
       SettingField("frequency", unit: "probability", "In which share of the steps the slow model moves."),
       SettingField("decay", unit: "", "The most that the slow model keeps of itself in a move."),
       SettingField("lossMemory", unit: "", "The most that the mean loss keeps of itself in a step."),
-      SettingField("deviations", unit: "standard deviations", "Losses further above a batch's mean leave the mean loss alone."),
-      SettingField("warmup", unit: "epochs/task", "Passes of a task in which neither the mean loss nor the records change."),
+      SettingField(
+        "deviations", unit: "standard deviations", "Losses further above a batch's mean leave the mean loss alone."),
+      SettingField(
+        "warmup", unit: "epochs/task", "Passes of a task in which neither the mean loss nor the records change."),
     ]
   }
 
@@ -49,7 +52,8 @@ public struct StableReplay: ContinualMethod {
   }
 
   public static let name = "esmer"
-  public static let summary = "Error-sensitive replay beside a slow average of the weights (Sarfraz et al. 2023, arXiv:2302.11344)."
+  public static let summary =
+    "Error-sensitive replay beside a slow average of the weights (Sarfraz et al. 2023, arXiv:2302.11344)."
   public var memory = Memory()
   let options: Options
   static let draw = "esmer", slow = "esmer.slow"

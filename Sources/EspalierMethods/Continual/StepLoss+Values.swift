@@ -40,9 +40,9 @@ extension StepLoss.Part {
       let whole = Self.softmax(z, rows, into: dz, weight: weight)
       dz[Int(label)] -= weight
       return weight * (whole - Double(z[Int(label)]))
-    case .decoupled(let new, let inter, let intra):
-      // inter = lse(all) − lse(new), intra = lse(new) − z_y: one softmax over each set, weighted.
-      let whole = Self.softmax(z, rows, into: dz, weight: weight * inter)
+    case .decoupled(let old, let new, let inter, let intra):
+      // inter = lse(old and new) − lse(new), intra = lse(new) − z_y: one softmax over each set, weighted.
+      let whole = Self.softmax(z, old + new, into: dz, weight: weight * inter)
       let part = Self.softmax(z, new, into: dz, weight: weight * (intra - inter))
       dz[Int(label)] -= weight * intra
       return weight * (inter * (whole - part) + intra * (part - Double(z[Int(label)])))

@@ -9,8 +9,9 @@ public struct StepLoss {
   public enum Target: Hashable, Sendable {
     /// Softmax over the rows that compete, against the sample's class.
     case crossEntropy
-    /// Its two parts, weighted: whether the sample is one of the new classes, and which of them (Liang and Li 2023, NeurIPS, eq. 3–5).
-    case decoupled(new: [Int32], inter: Double, intra: Double)
+    /// Its two parts, weighted: whether the sample is one of the new classes and none of the old ones, and which of the new ones (Liang
+    /// and Li 2023, NeurIPS, eq. 3–5).
+    case decoupled(old: [Int32], new: [Int32], inter: Double, intra: Double)
   }
 
   /// A mean squared distance of logits to constants, over samples and columns.
@@ -105,6 +106,12 @@ public struct StepLoss {
       return part
     }
     self.teachers = teachers
+  }
+
+  /// Whether it is the mean cross-entropy of the stream over all rows, as without methods.
+  package var isPlain: Bool {
+    draws.isEmpty && stream.competing.isEmpty && stream.factor == 1 && stream.target == .crossEntropy
+      && stream.sampleFactors.isEmpty && stream.distances.isEmpty && stream.distillations.isEmpty
   }
 
   /// Tells one number for each of the stream's samples of this lane to `MethodSession.notes`.

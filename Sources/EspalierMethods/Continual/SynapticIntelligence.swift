@@ -20,14 +20,16 @@ public struct SynapticIntelligence: ContinualMethod {
   }
 
   public static let name = "si"
-  public static let summary = "Synaptic intelligence: importance by the path of a weight (Zenke et al. 2017, arXiv:1703.04200)."
+  public static let summary =
+    "Synaptic intelligence: importance by the path of a weight (Zenke et al. 2017, arXiv:1703.04200)."
   let options: Options
 
   /// - Throws: `MethodError` for a negative strength or a damping that is not positive.
   public init(_ options: Options) throws {
     try require(factor: options.strength, "si.strength")
     guard options.damping > 0, options.damping.isFinite else {
-      throw MethodError("si.damping", "\(options.damping) is not positive", remedy: "write 0.1, or another number above 0")
+      throw MethodError(
+        "si.damping", "\(options.damping) is not positive", remedy: "write 0.1, or another number above 0")
     }
     self.options = options
   }

@@ -40,8 +40,13 @@ public struct BatchPlan: Sendable, Equatable {
   /// The places of a lane within the batch: ⌊n / lanes⌋ or ⌈n / lanes⌉, the larger lanes first. With fewer samples than lanes the
   /// last lanes are empty.
   public func range(ofLane lane: Int) -> Range<Int> {
+    Self.range(ofLane: lane, of: lanes, count: sampleCount)
+  }
+
+  /// The same for any count: also records that are drawn are dealt so.
+  package static func range(ofLane lane: Int, of lanes: Int, count: Int) -> Range<Int> {
     precondition(lane >= 0 && lane < lanes, "lane \(lane) is none of \(lanes)")
-    let (size, larger) = sampleCount.quotientAndRemainder(dividingBy: lanes)
+    let (size, larger) = count.quotientAndRemainder(dividingBy: lanes)
     let first = lane * size + min(lane, larger)
     return first..<first + size + (lane < larger ? 1 : 0)
   }

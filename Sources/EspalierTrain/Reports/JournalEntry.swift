@@ -1,7 +1,7 @@
 /// One line of metrics.jsonl.
 public struct JournalEntry: Sendable, Equatable {
   public enum Kind: String, Sendable, CaseIterable {
-    case start, step, evaluation, save, skipped, resume, finish, warning, digest, border, growth
+    case start, step, evaluation, save, skipped, resume, finish, warning, digest, border, growth, tasks
   }
 
   public let kind: Kind

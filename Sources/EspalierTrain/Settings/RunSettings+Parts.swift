@@ -176,14 +176,18 @@ public struct NonFiniteSettings: CheckedSettings {
 public enum Phase: FixedChoice {
   case train(TrainPhase)
   case grow(GrowPhase)
+  case task(TaskPhase)
 
   package static let noun = "phase"
-  package static let table: [String: any Settings.Type] = ["train": TrainPhase.self, "grow": GrowPhase.self]
+  package static let table: [String: any Settings.Type] = [
+    "train": TrainPhase.self, "grow": GrowPhase.self, "task": TaskPhase.self,
+  ]
 
   package var name: String {
     switch self {
     case .train: "train"
     case .grow: "grow"
+    case .task: "task"
     }
   }
 
@@ -191,12 +195,17 @@ public enum Phase: FixedChoice {
     switch self {
     case .train(let phase): phase
     case .grow(let phase): phase
+    case .task(let phase): phase
     }
   }
 
   public init(from decoder: any Decoder) throws {
     let (name, options) = try Self.one(from: decoder)
-    self = name == "grow" ? .grow(try options.decode()) : .train(try options.decode())
+    switch name {
+    case "grow": self = .grow(try options.decode())
+    case "task": self = .task(try options.decode())
+    default: self = .train(try options.decode())
+    }
   }
 
   public func encode(to encoder: any Encoder) throws { try encodeOne(to: encoder) }

@@ -11,6 +11,7 @@ public struct RunSettings: CheckedSettings {
   public var freeze: [String] = []
   public var data = Choice("text")
   public var tasks = TaskSettings()
+  public var methods: [Choice] = []
   public var batch = BatchSettings()
   public var stage = 1
   public var threads = 1
@@ -48,6 +49,9 @@ public struct RunSettings: CheckedSettings {
     ),
     SettingField("data", unit: "one of the data sets", "What the model learns from, with its options."),
     SettingField("tasks", "How the data come as a sequence of tasks, if they do."),
+    SettingField(
+      "methods", unit: "list of methods",
+      "How tasks are learned without forgetting: one method, or several that go together."),
     SettingField("batch", "The samples of one step."),
     SettingField(
       "stage", unit: "0 to 3",

@@ -1,3 +1,4 @@
+public import EspalierMethods
 public import EspalierNN
 import EspalierTensor
 

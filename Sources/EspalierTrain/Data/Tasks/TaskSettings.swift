@@ -8,6 +8,9 @@ public struct TaskSettings: CheckedSettings {
   /// What a model is told of a sample's task, and what the classes of two tasks have to do with each other.
   public typealias Setting = TaskSetting
 
+  /// When the head has the rows of a task.
+  public enum Heads: String, Codable, Sendable, CaseIterable { case fixed, grow }
+
   public enum Order: String, Codable, Sendable, CaseIterable { case given, keyed }
 
   public var setting = Setting.none
@@ -16,6 +19,7 @@ public struct TaskSettings: CheckedSettings {
   public var sets: [Choice] = []
   public var order = Order.given
   public var orderSeed: UInt64 = 1
+  public var heads = Heads.fixed
   public var heldOut = "none"
   public var heldOutSeed: UInt64 = 1
 
@@ -39,6 +43,9 @@ public struct TaskSettings: CheckedSettings {
     SettingField(
       "orderSeed", unit: "0 to 2^64-1",
       "Draws that order; apart from the run's seed, so that runs of several seeds have one sequence."),
+    SettingField(
+      "heads", unit: "fixed | grow",
+      "fixed: the head has a row for every class from the start; grow: a task's rows are added when it begins."),
     SettingField(
       "heldOut", unit: "percent | none",
       "The part of each task's training samples, class by class, that is set apart for early stopping."),

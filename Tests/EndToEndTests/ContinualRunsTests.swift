@@ -1,0 +1,174 @@
+import EspalierMethods
+import EspalierState
+import EspalierTesting
+import EspalierTrain
+import Foundation
+import Testing
+
+/// Tasks learned one after the other: one result whatever the ranks, the stage and the interruptions, for every method of the catalogue.
+@Suite struct ContinualRunsTests {
+  /// Three tasks of two classes, six steps each; the last batch of a pass has fewer samples than the others.
+  static let recipe = """
+    model:     { mlp: { width: 24, depth: 2, activation: relu } }
+    optimizer: { sgd: { rate: 0.05, momentum: 0.5 } }
+    data:      { synthetic: { kind: classes, classes: 6, features: 10, samples: 180, validation: 60, noise: 1.5 } }
+    tasks:     { setting: class, perTask: 2 }
+    batch:     { samples: 16, lanes: 4, last: keep }
+    schedule:
+      - task: { epochs: 2 }
+    evaluate:  { every: 0, batch: 16 }
+    save:      { every: 0, keep: 9 }
+    seed:      3
+    """
+
+  /// The method with what it needs beside it, so small that everything happens.
+  static func methods(_ name: String) -> String {
+    switch name {
+    case "er": "[ { er: { buffer: 24, samples: 10 } } ]"
+    case "derpp": "[ { derpp: { buffer: 24, samples: 10 } } ]"
+    case "lode": "[ { er: { buffer: 24, samples: 10, average: halves } }, { lode: {} } ]"
+    case "esmer": "[ { esmer: { buffer: 24, samples: 10, frequency: 0.7, decay: 0.9 } } ]"
+    case "agem": "[ { agem: { buffer: 24, samples: 10 } } ]"
+    default: "[ { \(name): {} } ]"
+    }
+  }
+
+  static let names = Catalogue.standard.continual.map { $0.name }
+
+  /// The digest of all slots and records, the matrix and the reservoir.
+  static func fingerprint(_ result: Runs.Result, _ run: String) throws -> String {
+    let state = try TrainingState(from: CheckpointReader(result.outcome.checkpoint))
+    let results = try TaskFile.read(run)
+    let matrices = results.views.sorted { $0.key < $1.key }.map { view in
+      results.tasks.indices.map { task in
+        view.value.accuracy.moments.map { view.value.accuracy[learned: $0, task: task]?.correct ?? -1 }
+      }
+    }
+    let records = state.continual?.reservoir?.entries.map { "\($0.place).\($0.sample).\($0.row)" } ?? []
+    return "\(result.digests.total) \(matrices) \(records)"
+  }
+
+  static func result(_ method: String, _ set: [String] = [], ranks: Int, in run: String) throws -> Runs.Result {
+    try Runs.train(recipe, set: ["methods=\(methods(method))"] + set, ranks: ranks, in: run)
+  }
+
+  @Test(
+    "every method ends with one digest, one matrix and the same records for 1 to 4 ranks at stages 0 and 3",
+    arguments: names)
+  func oneResult(method: String) throws {
+    try Runs.inTemporaryDirectory { directory in
+      var reference = ""
+      for (ranks, stage) in [(1, 0), (2, 3), (3, 0), (3, 3), (4, 1), (4, 3)] {
+        let run = directory + "/\(ranks)-\(stage)"
+        let result = try Self.result(method, ["stage=\(stage)"], ranks: ranks, in: run)
+        let found = try Self.fingerprint(result, run)
+        if reference.isEmpty { reference = found }
+        #expect(found == reference, "\(ranks) ranks at stage \(stage)")
+      }
+    }
+  }
+
+  @Test(
+    "a run that stops within tasks and at a border, and goes on elsewhere, ends as if it never had", arguments: names)
+  func resumes(method: String) throws {
+    try Runs.inTemporaryDirectory { directory in
+      let whole = directory + "/whole", cut = directory + "/cut"
+      let reference = try Self.fingerprint(try Self.result(method, ranks: 1, in: whole), whole)
+      var last: Runs.Result?
+      for (ranks, stage, stop) in [(2, 3, 3), (4, 1, 8), (1, 0, 13), (3, 2, 0)] {
+        last = try Runs.train(
+          Self.recipe, set: ["methods=\(Self.methods(method))", "stage=\(stage)"], ranks: ranks, in: cut,
+          resumes: last != nil, stopsAfter: stop)
+      }
+      #expect(try Self.fingerprint(try #require(last), cut) == reference)
+    }
+  }
+
+  @Test("finetune is the same, bit for bit, as no method")
+  func noMethod() throws {
+    try Runs.inTemporaryDirectory { directory in
+      let with = try Self.result("finetune", ranks: 1, in: directory + "/with")
+      let without = try Runs.train(Self.recipe, set: ["methods=[]"], ranks: 2, in: directory + "/without")
+      #expect(
+        with.digests.slots.first { $0.name == "head.weight/value" }?.digest
+          == without.digests.slots.first { $0.name == "head.weight/value" }?.digest)
+    }
+  }
+
+  @Test("every rank computes its lanes' samples and its share of the records, and no more", arguments: [1, 2, 3, 4])
+  func shares(ranks: Int) throws {
+    try Runs.inTemporaryDirectory { directory in
+      let result = try Self.result(
+        "er", ["schedule=[{task: {tasks: [0], steps: 3}}]"], ranks: ranks, in: directory + "/run")
+      // Steps of 16 samples in 4 lanes; records are drawn from the second step on: 10, as 3 3 2 2 by lane.
+      let lanes = [3 * 4 + 2 * 3, 3 * 4 + 2 * 3, 3 * 4 + 2 * 2, 3 * 4 + 2 * 2]
+      let dealt =
+        [1: [[0, 1, 2, 3]], 2: [[0, 1], [2, 3]], 3: [[0, 1], [2], [3]], 4: [[0], [1], [2], [3]]][ranks] ?? []
+      #expect(result.ranks.map(\.samples) == dealt.map { $0.reduce(0) { $0 + lanes[$1] } })
+    }
+  }
+
+  @Test(
+    "settings of tasks give one result on any ranks: known tasks, shared classes, growing heads, early stopping",
+    arguments: [
+      ["tasks.setting=task"], ["tasks.setting=domain"], ["tasks.heads=grow"], ["tasks.order=keyed"],
+      ["tasks.heldOut=20%", "schedule=[{task: {epochs: 6, stop: {patience: 1, factor: 4, floor: 0.1}}}]"],
+      ["schedule=[{task: {tasks: [0]}},{grow: {operator: duplicate, to: {width: 48}}},{task: {}}]"],
+      ["schedule=[{task: {together: true, epochs: 2}}]"],
+    ])
+  func settings(set: [String]) throws {
+    try Runs.inTemporaryDirectory { directory in
+      var reference = ""
+      for (ranks, stage) in [(1, 0), (3, 3), (4, 2)] {
+        let run = directory + "/\(ranks)-\(stage)"
+        let found = try Self.fingerprint(try Self.result("derpp", set + ["stage=\(stage)"], ranks: ranks, in: run), run)
+        if reference.isEmpty { reference = found }
+        #expect(found == reference, "\(ranks) ranks at stage \(stage)")
+      }
+      let cut = directory + "/cut"
+      _ = try Runs.train(
+        Self.recipe, set: ["methods=\(Self.methods("derpp"))"] + set, ranks: 2, in: cut, stopsAfter: 9)
+      let resumed = try Runs.train(
+        Self.recipe, set: ["methods=\(Self.methods("derpp"))", "stage=3"] + set, ranks: 4, in: cut, resumes: true)
+      #expect(try Self.fingerprint(resumed, cut) == reference)
+    }
+  }
+
+  @Test("a checkpoint of a run over tasks is not grown as a file: its records would be lost")
+  func notGrownAsFile() throws {
+    try Runs.inTemporaryDirectory { directory in
+      let run = try Self.result("er", ["schedule=[{task: {tasks: [0], steps: 2}}]"], ranks: 1, in: directory + "/run")
+      let error = #expect(throws: GrowthError.self) {
+        _ = try DiskGrowth(
+          CheckpointReader(run.outcome.checkpoint),
+          GrowPhase(Choice("duplicate"), to: ModelChange(["width": .integer(48)])), .standard)
+      }
+      #expect(error?.remedy.contains("grow phase between two task phases") == true)
+    }
+  }
+
+  @Test(
+    "what cannot be is refused when the recipe is read, with its key",
+    arguments: [
+      (["tasks={setting: none}", "methods=[er]"], "methods"), (["methods=[er, derpp]"], "methods"),
+      (["methods=[lode]"], "methods.0.lode"),
+      (["methods=[er, er]"], "methods.1"), (["tasks.setting=task", "methods=[er, lode]"], "methods.1.lode"),
+      (["tasks.setting=domain", "methods=[lwf]"], "methods.0.lwf"),
+      (["methods=[{er: {buffer: 999}}]"], "methods.er.buffer"),
+      (["schedule=[{task: {tasks: [0, 0]}}]"], "schedule.0.task.tasks"),
+      (["schedule=[{task: {tasks: [3]}}]"], "schedule.0.task.tasks"),
+      (["schedule=[{task: {tasks: [1]}},{task: {tasks: [1]}}]"], "schedule.1.task.tasks"),
+      (["schedule=[{train: {steps: 3}}]"], "schedule"),
+      (["tasks.heads=grow", "schedule=[{task: {tasks: [1]}}]"], "tasks.heads"),
+      (["schedule=[{task: {stop: {patience: 2}}}]"], "tasks.heldOut"), (["tasks.perTask=4"], "tasks.perTask"),
+      (["tasks={setting: class, classes: [[0, 1], [5, 9]]}"], "tasks.classes"),
+    ] as [([String], String)])
+  func refused(set: [String], subject: String) throws {
+    let error = #expect(throws: SettingsError.self) {
+      _ = try ResolvedRun(
+        RunSettings(
+          recipe: SettingsFile(text: Self.recipe, name: "recipe"), overrides: set, choices: Catalogue.standard.choices))
+    }
+    #expect(error?.subject.hasPrefix(subject) == true, "\(error.map { "\($0)" } ?? "")")
+  }
+}
