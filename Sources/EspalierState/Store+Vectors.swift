@@ -1,5 +1,5 @@
 import EspalierComm
-package import EspalierNN
+import EspalierNN
 import EspalierTensor
 
 /// One float for every trained weight.

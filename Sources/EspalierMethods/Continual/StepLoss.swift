@@ -1,4 +1,4 @@
-public import EspalierTensor
+import EspalierTensor
 
 /// What the logits of one lane are made into: a part for the stream's samples and one for each draw, which methods shape one after
 /// the other.

@@ -42,7 +42,7 @@ final class MethodView: MethodSession {
 
   func copy(_ source: WeightVector, to destination: WeightVector) {
     store.forEachUpdated { shard in
-      Self.buffer(destination, of: shard).update(fromContentsOf: Self.buffer(source, of: shard))
+      _ = Self.buffer(destination, of: shard).update(fromContentsOf: Self.buffer(source, of: shard))
     }
   }
 

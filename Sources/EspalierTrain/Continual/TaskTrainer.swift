@@ -90,7 +90,7 @@ final class TaskTrainer {
     }
     if plateau?.note(loss, phase.stop) == true {
       session.store.forEachUpdated { shard in
-        shard.slot(ResolvedRun.bestSlot).update(fromContentsOf: shard.value)
+        _ = shard.slot(ResolvedRun.bestSlot).update(fromContentsOf: shard.value)
       }
     }
     return plateau?.isOver ?? false
@@ -99,7 +99,7 @@ final class TaskTrainer {
   /// The best weights of the task are the weights again. Collective.
   private func takeBack() throws {
     engine.session.store.forEachUpdated { shard in
-      shard.value.update(fromContentsOf: shard.slot(ResolvedRun.bestSlot))
+      _ = shard.value.update(fromContentsOf: shard.slot(ResolvedRun.bestSlot))
     }
     try engine.session.store.shareUpdated()
   }
