@@ -38,6 +38,7 @@ package struct Evaluation {
   /// - Parameter copy: measured in place of the session's weights.
   func run(_ copy: ModelCopy?) throws -> EvaluationResult {
     let sums = try sums(copy) { logits, batch in
+      let batch = known(batch, rows: logits.shape.columns)
       let term = logits.crossEntropy(targets: batch.targets, ignored: Batch.ignored, weight: max(batch.weight, 1))
       return [term.sum, Double(term.weight), Double(term.correct)]
     }
@@ -45,6 +46,15 @@ package struct Evaluation {
     return EvaluationResult(
       loss: mean, accuracy: sums[2] / max(sums[1], 1),
       bitsPerByte: data.targetsAreBytes ? mean / 0.6931471805599453 : nil, targets: Int(sums[1]))
+  }
+
+  /// The batch without the targets that a growing head has no rows for yet.
+  private func known(_ batch: Batch, rows: Int) -> Batch {
+    guard session.run.settings.tasks.heads == .grow, session.run.sequence != nil else { return batch }
+    return Batch(
+      inputs: batch.inputs,
+      targets: Indices(batch.targets.values.map { Int($0) < rows ? $0 : Batch.ignored }, shape: batch.targets.shape),
+      samples: batch.samples)
   }
 
   /// The sums over all batches of what `terms` makes of a batch's logits: always as many numbers. Collective.
