@@ -14,8 +14,9 @@ package struct SlotTable: Sendable {
   /// - Parameter slots: what is kept for the elements of a trainable parameter; some of `all`.
   package init(_ blueprint: Blueprint, all: [SlotSpec], of slots: @escaping @Sendable (ParameterSpec) -> [SlotSpec]) {
     self.all = [.value] + all
-    rule = slots
-    names = blueprint.parameters.map { $0.isTrainable && !$0.isStatistic ? Set(slots($0).map(\.name)) : [] }
+    let rule: @Sendable (ParameterSpec) -> [SlotSpec] = { $0.isStatistic ? [] : slots($0) }
+    self.rule = rule
+    names = blueprint.parameters.map { $0.isTrainable ? Set(rule($0).map(\.name)) : [] }
   }
 
   /// What an optimizer keeps, and methods for every trained weight.
