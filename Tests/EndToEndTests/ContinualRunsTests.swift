@@ -86,7 +86,7 @@ import Testing
 
   @Test(
     "a network with running statistics ends with one digest and one matrix as well, resumed or not",
-    arguments: ["er", "esmer", "lwf", "agem", "ewc"])
+    arguments: ["esmer", "lwf"])
   func runningStatistics(method: String) throws {
     let set = [
       "methods=\(Self.methods(method))",
