@@ -93,6 +93,43 @@ void ck_column_sums(const float *x, ptrdiff_t rows, ptrdiff_t columns, double *s
 void ck_store_sums(const double *sums, ptrdiff_t count, float beta, float *out) {
   chosen->store_sums(sums, count, beta, out);
 }
+void ck_patches(const float *x, struct ck_patch_shape shape, float *out) { chosen->patches(x, shape, out); }
+void ck_patches_backward(const float *patches, struct ck_patch_shape shape, float beta, float *dx) {
+  chosen->patches_backward(patches, shape, beta, dx);
+}
+void ck_swap_planes(const float *x, ptrdiff_t first, ptrdiff_t second, ptrdiff_t width, float *out) {
+  chosen->swap_planes(x, first, second, width, out);
+}
+void ck_channel_statistics(const float *x, ptrdiff_t samples, ptrdiff_t channels, ptrdiff_t area, float *mean, float
+                           *variance) {
+  chosen->channel_statistics(x, samples, channels, area, mean, variance);
+}
+void ck_channel_norm(const float *x, const float *mean, const float *inverse, const float *gain, const float *bias,
+                     ptrdiff_t samples, ptrdiff_t channels, ptrdiff_t area, float *out) {
+  chosen->channel_norm(x, mean, inverse, gain, bias, samples, channels, area, out);
+}
+void ck_channel_norm_sums(const float *x, const float *mean, const float *inverse, const float *dy, ptrdiff_t samples,
+                          ptrdiff_t channels, ptrdiff_t area, double *gain_sums, double *bias_sums) {
+  chosen->channel_norm_sums(x, mean, inverse, dy, samples, channels, area, gain_sums, bias_sums);
+}
+void ck_channel_norm_backward(const float *x, const float *mean, const float *inverse, const float *gain, const float
+                              *dy, const double *gain_sums, const double *bias_sums, ptrdiff_t samples, ptrdiff_t
+                              channels, ptrdiff_t area, float beta, float *dx) {
+  chosen->channel_norm_backward(x, mean, inverse, gain, dy, gain_sums, bias_sums, samples, channels, area, beta, dx);
+}
+void ck_plane_means(const float *x, ptrdiff_t planes, ptrdiff_t area, float *out) {
+  chosen->plane_means(x, planes, area, out);
+}
+void ck_plane_means_backward(const float *dy, ptrdiff_t planes, ptrdiff_t area, float beta, float *dx) {
+  chosen->plane_means_backward(dy, planes, area, beta, dx);
+}
+void ck_max_pool(const float *x, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width, ptrdiff_t size, float *out) {
+  chosen->max_pool(x, planes, height, width, size, out);
+}
+void ck_max_pool_backward(const float *x, const float *dy, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width,
+                          ptrdiff_t size, float beta, float *dx) {
+  chosen->max_pool_backward(x, dy, planes, height, width, size, beta, dx);
+}
 void ck_rotary(const float *x, const float *table, ptrdiff_t batch, ptrdiff_t time, ptrdiff_t heads, ptrdiff_t width,
                ptrdiff_t row_width, float direction, float beta, float *out) {
   chosen->rotary(x, table, batch, time, heads, width, row_width, direction, beta, out);

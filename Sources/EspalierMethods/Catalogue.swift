@@ -13,6 +13,7 @@ public struct Catalogue: Sendable {
     models: [
       Decoder.self,
       MLP.self,
+      ResidualNetwork.self,
     ],
     optimizers: [
       AdamW.self,

@@ -3,10 +3,11 @@ public import EspalierTensor
 extension Blueprint {
   /// What one use of a product's weight `[outputs, inputs]` takes for so many rows: forward once; backward once for the weight
   /// where it is trained, and once for the input where anything before is.
-  public func product(with parameter: Int, rows: Int) -> ProductOperations {
+  /// - Parameter source: the first parameter that has no part in what the product reads; nil for its weight itself.
+  public func product(with parameter: Int, rows: Int, before source: Int? = nil) -> ProductOperations {
     let product = 2 * rows * parameters[parameter].count
     let own = parameters[parameter].isTrainable ? product : 0
-    let input = isTrained(before: parameter) ? product : 0
+    let input = isTrained(before: source ?? parameter) ? product : 0
     return ProductOperations(forward: product, backward: own + input, recomputed: isSwept(parameter) ? product : 0)
   }
 

@@ -23,6 +23,9 @@ public struct ParameterTag: Hashable, Codable, Sendable, ExpressibleByStringLite
   public static let layerGain: ParameterTag = "layerGain"
   /// Gain or bias of the norm in front of the projection to the logits.
   public static let lastNorm: ParameterTag = "lastNorm"
+  /// No weight but a statistic of activations that is kept from step to step, such as batch norm's mean. Its gradient is how far
+  /// it is from what the batch has, and it follows by a fixed share of that: optimizers and methods never see it.
+  public static let statistic: ParameterTag = "statistic"
 }
 
 /// A number that the model computes with and that no gradient moves: an ε, a factor on the logits.
@@ -64,9 +67,11 @@ public struct ParameterSpec: Hashable, Codable, Sendable {
   public let initializer: Initializer
   /// What optimizers and operators ask for.
   public let tags: Set<ParameterTag>
-  /// False for a frozen weight: no gradient, no optimizer slot.
+  /// False for a frozen weight: no gradient, no optimizer slot. True for a statistic, which lies among what is trained.
   public let isTrainable: Bool
 
+  /// Kept from step to step, by no optimizer.
+  public var isStatistic: Bool { tags.contains(.statistic) }
   /// One dimension an axis.
   public var shape: Shape { Shape(axes.map(\.count)) }
   /// Elements.

@@ -30,6 +30,11 @@ public enum Initializer: Hashable, Codable, Sendable {
     .uniform(bound: Float((6 / Double(max(inputs + outputs, 1))).squareRoot()))
   }
 
+  /// Uniform in ±1/√inputs.
+  public static func uniform(inputs: Int) -> Initializer {
+    .uniform(bound: Float(1 / Double(max(inputs, 1)).squareRoot()))
+  }
+
   /// This distribution with its spread multiplied by `factor`.
   public func scaled(by factor: Float) -> Initializer {
     switch self {

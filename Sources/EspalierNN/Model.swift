@@ -24,11 +24,15 @@ public struct DataDescription: Hashable, Codable, Sendable {
   public var classes: Int
   /// The number of features of a dense sample; 0 for tokens.
   public var features: Int
+  /// The shape of a dense sample; empty for tokens.
+  public var shape: Shape
 
   /// A description of its parts.
-  public init(classes: Int, features: Int = 0) {
+  /// - Parameter shape: nil for one dimension of `features`.
+  public init(classes: Int, features: Int = 0, shape: Shape? = nil) {
     self.classes = classes
     self.features = features
+    self.shape = shape ?? (features > 0 ? [features] : [])
   }
 }
 

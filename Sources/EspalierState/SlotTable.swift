@@ -8,14 +8,15 @@ package struct SlotTable: Sendable {
   package let all: [SlotSpec]
   /// What is kept for the elements of a trainable parameter, also of another model.
   let rule: @Sendable (ParameterSpec) -> [SlotSpec]
-  /// By parameter; without `value`, which all have. Frozen parameters have no other.
+  /// By parameter; without `value`, which all have. Frozen parameters and statistics have no other.
   private let names: [Set<String>]
 
   /// - Parameter slots: what is kept for the elements of a trainable parameter; some of `all`.
   package init(_ blueprint: Blueprint, all: [SlotSpec], of slots: @escaping @Sendable (ParameterSpec) -> [SlotSpec]) {
     self.all = [.value] + all
-    rule = slots
-    names = blueprint.parameters.map { $0.isTrainable ? Set(slots($0).map(\.name)) : [] }
+    let rule: @Sendable (ParameterSpec) -> [SlotSpec] = { $0.isStatistic ? [] : slots($0) }
+    self.rule = rule
+    names = blueprint.parameters.map { $0.isTrainable ? Set(rule($0).map(\.name)) : [] }
   }
 
   /// What an optimizer keeps, and methods for every trained weight.

@@ -10,14 +10,18 @@ package enum StoreVector: Hashable, Sendable {
 }
 
 extension Store {
-  /// The stretches that this rank updates, with gradient and slots; groups are all ones.
+  /// The stretches of weights that this rank updates, with gradient and slots; groups are all ones. Statistics are no weights.
   package func forEachUpdated(_ body: (ParameterShard) -> Void) {
-    forEachUpdated(Array(repeating: ParameterGroup(), count: blueprint.parameters.count), body)
+    forEachUpdated(Array(repeating: ParameterGroup(), count: blueprint.parameters.count)) { shard in
+      if !shard.spec.isStatistic { body(shard) }
+    }
   }
 
-  /// One double for every chunk of this rank's part of two vectors: its dot product, in (segment, parameter, chunk) order.
+  /// One double for every chunk of this rank's part of two vectors: its dot product, in (segment, parameter, chunk) order; 0 for
+  /// a statistic's.
   package func chunkProducts(_ a: StoreVector, _ b: StoreVector) -> [Double] {
-    layout.trainedPieces(of: communicator.rank, blueprint).flatMap { piece in
+    layout.trainedPieces(of: communicator.rank, blueprint).flatMap { piece -> [Double] in
+      if blueprint.parameters[piece.parameter].isStatistic { return Array(repeating: 0, count: piece.chunkCount) }
       let x = own(a, piece), y = own(b, piece)
       return stride(from: 0, to: piece.range.count, by: Layout.chunk).map { chunk in
         var sum = 0.0
@@ -36,11 +40,11 @@ extension Store {
     }
   }
 
-  /// Copies what this rank owns of a slot of another store of the same layout over the weights. `share` makes it known.
+  /// Copies what this rank owns of a slot of another store of the same layout over the weights, and its values of what has no such
+  /// slot: frozen weights and statistics. `share` makes it known.
   package func takeValues(from other: Store, slot: String) {
     for piece in ownPieces {
-      let trained = blueprint.parameters[piece.parameter].isTrainable
-      let source = trained ? slot : SlotSpec.value.name
+      let source = other.table.has(slot, piece.parameter) ? slot : SlotSpec.value.name
       pointer(SlotSpec.value.name, piece).update(from: other.pointer(source, piece), count: piece.range.count)
     }
   }

@@ -1,3 +1,4 @@
+import CKernels
 package import EspalierComm
 package import EspalierNN
 import EspalierTensor
@@ -225,20 +226,34 @@ package final class Store {
   /// Waits until this rank holds its part of the sum over lanes.
   package func finishGradients() throws { try gradients.finish() }
 
-  /// One double for every chunk of this rank's gradient: its sum of squares, in (segment, parameter, chunk) order.
+  /// One double for every chunk of this rank's gradient: its sum of squares, in (segment, parameter, chunk) order. A statistic's
+  /// chunks have no part in the norm: they count 0, or NaN where they are not finite.
   package func gradientSquares() -> [Double] {
-    ChunkedScalars.squares(of: layout.trainedPieces(of: communicator.rank, blueprint)) { piece in
+    layout.trainedPieces(of: communicator.rank, blueprint).flatMap { piece -> [Double] in
       let slice = layout.runs[piece.segment].slice(of: communicator.rank)
-      return UnsafePointer(gradients.own(piece.segment).pointer + (piece.offset - slice.lowerBound))
+      let gradient = UnsafePointer(gradients.own(piece.segment).pointer + (piece.offset - slice.lowerBound))
+      guard blueprint.parameters[piece.parameter].isStatistic else {
+        return ChunkedScalars.squares(of: [piece]) { _ in gradient }
+      }
+      let isFinite = ck_is_finite(gradient, piece.range.count) != 0
+      return Array(repeating: isFinite ? 0 : .nan, count: piece.chunkCount)
     }
   }
 
-  /// Applies an update to everything that this rank updates, then scales rows of it, and starts to make gathered values new.
+  /// What part of the way to a batch's a statistic goes in one step, as is usual for batch norm.
+  package static let statisticShare: Float = 0.1
+
+  /// Applies an update to everything that this rank updates, statistics by a rule of their own, then scales rows of it, and starts to make gathered values new.
   package func update(
     _ optimizer: any Optimizer, groups: [ParameterGroup], births: UpdateBirths = .none, at moment: UpdateMoment,
     scaling scales: [RowScale] = []
   ) {
     forEachUpdated(groups) { shard in
+      if shard.spec.isStatistic {
+        // Not scaled by the clip and not by the rate: it follows the activations, whatever the weights do.
+        for index in shard.value.indices { shard.value[index] -= Self.statisticShare * shard.gradient[index] }
+        return
+      }
       let cuts = optimizer.granularity(of: shard.spec) == .element ? births : .none
       shard.forEachBirth(cuts, at: moment) { optimizer.update($0, at: $1) }
       for scale in scales { scale.apply(to: shard) }

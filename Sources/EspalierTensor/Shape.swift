@@ -32,3 +32,26 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   /// "[2, 3]"
   public var description: String { "[" + dimensions.map(String.init).joined(separator: ", ") + "]" }
 }
+
+extension Shape: Codable {
+  /// A list of dimensions.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(dimensions)
+  }
+
+  /// - Throws: `DecodingError` for what is no list of dimensions.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let dimensions = try container.decode([Int].self)
+    var count = 1
+    for dimension in dimensions {
+      let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
+      guard dimension >= 0, !overflow else {
+        throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(dimensions) are no dimensions")
+      }
+      count = product
+    }
+    self.init(dimensions)
+  }
+}

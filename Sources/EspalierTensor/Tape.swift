@@ -34,6 +34,10 @@ public final class Tape {
   public let key: RandomKey
   /// The global indices of the samples of this batch, in row order; what makes dropout independent of who computes a sample.
   public let samples: [UInt64]
+  /// Samples of each part of the batch, in order: norms over samples take their statistics part by part. Empty = one part.
+  public var groups: [Int] = []
+  /// What part of the step's samples this batch is: its weight in statistics that are kept from step to step.
+  public var share: Double = 1
   private var nodes: [Node] = []
 
   /// An empty tape.

@@ -101,7 +101,7 @@ extension DataDescription {
   init(_ data: any Dataset) {
     switch data.inputs {
     case .tokens(_, _): self.init(classes: data.classCount)
-    case .features(let shape): self.init(classes: data.classCount, features: shape.count)
+    case .features(let shape): self.init(classes: data.classCount, features: shape.count, shape: shape)
     }
   }
 }

@@ -132,6 +132,8 @@ package final class TrainingStep {
     let batch = shaped?.batch ?? session.run.augmented(stream, step: step)
     let tape = Tape(
       pool: session.pool, mode: .recording, key: key.child(UInt64(step)), samples: batch.samples)
+    tape.share = Double(stream.weight) / Double(max(weight, 1))
+    tape.groups = shaped?.parts.map(\.rows.count) ?? []
     let logits = session.model.logits(batch, on: tape)
     let loss =
       shaped.map { term(of: $0, logits, weight: weight) }

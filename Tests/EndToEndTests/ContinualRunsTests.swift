@@ -84,6 +84,31 @@ import Testing
     }
   }
 
+  @Test(
+    "a network with running statistics ends with one digest and one matrix as well, resumed or not",
+    arguments: ["esmer", "lwf"])
+  func runningStatistics(method: String) throws {
+    let set = [
+      "methods=\(Self.methods(method))",
+      "model={ residualNetwork: { width: 4, depth: 1, channels: 1, height: 2, breadth: 5 } }",
+    ]
+    try Runs.inTemporaryDirectory { directory in
+      func train(_ name: String, _ stage: Int, ranks: Int, resumes: Bool = false, stopsAfter stop: Int = 0) throws
+        -> String
+      {
+        let run = directory + "/" + name
+        return try Self.fingerprint(
+          try Runs.train(
+            Self.recipe, set: set + ["stage=\(stage)"], ranks: ranks, in: run, resumes: resumes, stopsAfter: stop), run)
+      }
+      let reference = try train("1", 0, ranks: 1)
+      #expect(try train("2", 1, ranks: 2) == reference)
+      #expect(try train("3", 3, ranks: 3) == reference)
+      _ = try train("cut", 3, ranks: 2, stopsAfter: 8)
+      #expect(try train("cut", 0, ranks: 1, resumes: true) == reference)
+    }
+  }
+
   @Test("finetune is the same, bit for bit, as no method")
   func noMethod() throws {
     try Runs.inTemporaryDirectory { directory in

@@ -43,6 +43,9 @@ import Testing
     Case(
       "mlp", "{ mlp: { width: 12, depth: 2 } }",
       data: "{ kind: classes, samples: 32, classes: 5, features: 7, validation: 8 }", tables: []),
+    Case(
+      "residual network", "{ residualNetwork: { width: 4, depth: 1, channels: 1, height: 4, breadth: 5 } }",
+      data: "{ kind: classes, samples: 32, classes: 5, features: 20, validation: 8 }", tables: []),
   ]
 
   /// Trains two steps and hands over the checkpoint, its run and a folder.

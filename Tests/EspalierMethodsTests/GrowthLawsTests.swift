@@ -29,7 +29,7 @@ import Testing
       let trial = try GrowthTrial(example.run(), ranks: 1, warmUp: warmUp, steps: 0, disturb: disturb)
       if example.hasNewClasses {
         #expect(trial.plan.fidelity == .exactOnOldLogits)
-        let (old, new) = (11, 19)
+        let (old, new) = (example.classes[0], example.classes[1])
         for row in 0..<trial.before.logits.count / old {
           let (a, b) = (
             trial.before.logits[row * old..<(row + 1) * old], trial.grown.logits[row * new..<row * new + old]

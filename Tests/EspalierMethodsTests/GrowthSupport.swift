@@ -12,6 +12,8 @@ struct GrowthCase: Sendable, CustomStringConvertible {
   let isExact: Bool
   /// What growth changes is not the logits alone.
   var hasNewClasses = false
+  /// Before and after, where it has new ones.
+  var classes = [11, 19]
 
   var description: String { "\(growth) of \(model.prefix(60))…" }
 
@@ -29,6 +31,7 @@ struct GrowthCase: Sendable, CustomStringConvertible {
   static let shallow = "{ decoder: { width: 16, depth: 1, heads: 2, headWidth: 8, hidden: 24, context: 8 } }"
   static let none = "{ decoder: { width: 16, depth: 0, heads: 2, headWidth: 8, hidden: 24, context: 8 } }"
   static let mlp = "{ mlp: { width: 24, depth: 2 } }"
+  static let residualNetwork = "{ residualNetwork: { width: 4, depth: 1, channels: 1, height: 4, breadth: 5 } }"
 
   static let all =
     // Inner widths, heads, groups, the stream.
@@ -91,6 +94,9 @@ struct GrowthCase: Sendable, CustomStringConvertible {
       GrowthCase(model: none, growth: "operator: shallowStart, to: { depth: 3 }", isExact: false),
       GrowthCase(model: mlp, growth: "operator: duplicate, to: { width: 36 }", isExact: true),
       GrowthCase(model: mlp, growth: "operator: zeroPad, to: { width: 36 }", isExact: true),
+      GrowthCase(
+        model: residualNetwork, growth: "operator: duplicate, to: { classes: 9 }", isExact: false, hasNewClasses: true,
+        classes: [5, 9]),
     ]
 
   /// - Parameter phase: more of the grow phase.
@@ -98,7 +104,7 @@ struct GrowthCase: Sendable, CustomStringConvertible {
     -> ResolvedRun
   {
     let data =
-      model == Self.mlp
+      [Self.mlp, Self.residualNetwork].contains(model)
       ? "{ kind: classes, samples: 96, classes: 5, features: 20, validation: 16 }"
       : "{ kind: shift, samples: 96, vocabulary: 11, validation: 16 }"
     let recipe = """

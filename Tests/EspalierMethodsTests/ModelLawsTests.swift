@@ -18,6 +18,10 @@ import Testing
     ModelLaws(
       "mlp with dropout", model: "{ mlp: { width: 96, depth: 2, dropout: 0.1 } }",
       data: "{ kind: classes, samples: 96, classes: 5, features: 50, validation: 16 }"),
+    ModelLaws(
+      "residual network",
+      model: "{ residualNetwork: { width: 4, depth: 2, channels: 2, height: 5, breadth: 5 } }",
+      data: "{ kind: classes, samples: 96, classes: 5, features: 50, validation: 16 }"),
   ]
 
   @Test("every model of the catalogue is held to the laws")
@@ -59,9 +63,18 @@ import Testing
     // Longer than a block of an attention's queries, and no whole number of them.
     let longer = type == Decoder.self ? ["model.decoder.context=75"] : []
     let frozen =
-      type == Decoder.self
-      ? ["freeze=[embed*, blocks.0*, blocks.1.norm*, blocks.1.attention.q*]"] : ["freeze=[layers.0*]"]
-    for set in [[], longer, frozen, ["model.\(type.name).depth=0"]] {
+      switch type.name {
+      case Decoder.name: [["freeze=[embed*, blocks.0*, blocks.1.norm*, blocks.1.attention.q*]"]]
+      case MLP.name: [["freeze=[layers.0*]"]]
+      default:
+        [
+          ["freeze=[stem.convolution*]"], ["freeze=[stem*, blocks.0*]"],
+          ["freeze=[stem*, blocks.0*, blocks.1*, blocks.2.convolution*]"],
+          ["freeze=[stem*, blocks.0*, blocks.1*, blocks.2.shortcut*]"],
+        ]
+      }
+    let least = type == ResidualNetwork.self ? 1 : 0
+    for set in [[], longer, ["model.\(type.name).depth=\(least)"]] + frozen {
       try laws.productsAreCounted(set)
       try laws.productsAreCounted(set + ["recompute=true"])
     }
@@ -114,6 +127,21 @@ import Testing
     #expect(
       try Self.all[2].blueprint().parameters.map(\.name) == [
         "layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias", "head.weight", "head.bias",
+      ])
+  }
+
+  @Test("a residual network of width 8 for 28 · 28 pixels and 10 classes has 176,258 weights")
+  func residualNetworkWeights() throws {
+    let configuration = try ResidualNetwork.validated(
+      .init(), for: DataDescription(classes: 10, features: 784, shape: [1, 28, 28]))
+    let blueprint = Scope.build { ResidualNetwork($0, configuration) }.blueprint
+    #expect(blueprint.parameters.filter { !$0.isStatistic }.reduce(0) { $0 + $1.count } == 176_258)
+    // A mean and a variance of each of the 8 + 4·8 + (4·16 + 16) + (4·32 + 32) + (4·64 + 64) normalised channels.
+    #expect(blueprint.parameters.filter(\.isStatistic).reduce(0) { $0 + $1.count } == 2 * 600)
+    #expect(blueprint.segments.map(\.name) == ["stem"] + (0..<8).map { "blocks.\($0)" } + ["head"])
+    #expect(
+      blueprint.parameters.filter { $0.tags.contains(.head) }.map(\.axes.first) == [
+        .index("class", 10), .index("class", 10),
       ])
   }
 

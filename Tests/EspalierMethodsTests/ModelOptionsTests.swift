@@ -1,5 +1,6 @@
 import EspalierMethods
 import EspalierNN
+import EspalierTensor
 import Testing
 
 /// Options that describe no model are refused in one sentence with its remedy.
@@ -78,5 +79,43 @@ import Testing
     #expect(
       mlp(features: 0) { _ in }
         == "model option 'data': an MLP reads dense features and this data set has tokens; use the model 'decoder'")
+  }
+
+  private func residualNetwork(
+    classes: Int = 10, shape: Shape = [1, 28, 28], _ change: (inout ResidualNetwork.Configuration) -> Void
+  ) -> String {
+    var configuration = ResidualNetwork.Configuration()
+    change(&configuration)
+    do {
+      _ = try ResidualNetwork.validated(
+        configuration,
+        for: DataDescription(classes: classes, features: shape.dimensions.isEmpty ? 0 : shape.count, shape: shape))
+      return ""
+    } catch { return "\(error)" }
+  }
+
+  @Test("shapes of a residual network that do not fit are refused")
+  func residualNetworkErrors() {
+    #expect(residualNetwork { _ in } == "")
+    #expect(residualNetwork(shape: [50]) { ($0.channels, $0.height, $0.breadth) = (2, 5, 5) } == "")
+    #expect(
+      residualNetwork { $0.height = 14 } == "model option 'channels': images of 1 · 14 · 28 are not the data's "
+        + "[1, 28, 28]; write 0 for channels, height and breadth to take the data's")
+    #expect(
+      residualNetwork(shape: [50]) { ($0.channels, $0.height, $0.breadth) = (2, 5, 4) }
+        == "model option 'channels': samples of shape [50] are no images of 2 · 5 · 4; use data with channels, height "
+        + "and breadth, or write three numbers whose product is 50")
+    #expect(
+      residualNetwork(shape: []) { _ in } == "model option 'data': a residual network reads images and this data set "
+        + "has tokens; use the model 'decoder'")
+    #expect(
+      residualNetwork { $0.classes = 4 }
+        == "model option 'classes': 4 rows cannot hold the data's 10 classes; write 0 for the data's, or more")
+    #expect(
+      residualNetwork { $0.width = 0 }
+        == "model option 'width': 0 is not within 1 … 4096; write a whole number such as 8 or 64")
+    #expect(
+      residualNetwork { $0.depth = 0 }
+        == "model option 'depth': 0 is not within 1 … 1000; write a whole number such as 2")
   }
 }

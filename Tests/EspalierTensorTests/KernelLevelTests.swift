@@ -93,6 +93,25 @@ import Testing
       let loss = table.cross_entropy(x, targets, -1, rows, columns, 0.25, &$0, &correct)
       results.append(("loss", [Float(loss), Float(correct)]))
     }
+    let shape = ck_patch_shape(
+      samples: 3, channels: 2, height: 7, width: 37, kernel: 3, stride: 2, padding: 1, out_height: 4, out_width: 19)
+    let (images, patches) = (3 * 2 * 7 * 37, 18 * 3 * 4 * 19)
+    let (image, upstream) = (values("image", images), values("patches", patches))
+    collect("patches", patches) { table.patches(image, shape, &$0) }
+    collect("patches backward", images) { table.patches_backward(upstream, shape, 1, &$0) }
+    collect("swap planes", images) { table.swap_planes(image, 3, 2, 259, &$0) }
+    collect("channel statistics", 2) { table.channel_statistics(image, 3, 2, 259, &$0, &inverse) }
+    results.append(("channel variances", Array(inverse[..<2])))
+    collect("channel norm", images) { table.channel_norm(image, mean, inverse, gain, bias, 3, 2, 259, &$0) }
+    table.channel_norm_sums(image, mean, inverse, upstream, 3, 2, 259, &first, &second)
+    results.append(("channel sums", (first[..<2] + second[..<2]).map { Float($0) }))
+    collect("channel norm backward", images) {
+      table.channel_norm_backward(image, mean, inverse, gain, upstream, first, second, 3, 2, 259, 1, &$0)
+    }
+    collect("plane means", 6) { table.plane_means(image, 6, 259, &$0) }
+    collect("plane means backward", images) { table.plane_means_backward(upstream, 6, 259, 1, &$0) }
+    collect("max pool", 6 * 3 * 18) { table.max_pool(image, 6, 7, 37, 2, &$0) }
+    collect("max pool backward", images) { table.max_pool_backward(image, upstream, 6, 7, 37, 2, 1, &$0) }
     collect("scatter", 4 * columns) { table.scatter_add_rows(x, (0..<19).map { $0 % 4 }, 19, columns, &$0) }
     return results
   }

@@ -22,7 +22,7 @@ struct OperationCase: CustomTestStringConvertible, Sendable {
 }
 
 extension OperationCase {
-  static let all: [OperationCase] = linear + rows + activations + attention + shapes + losses
+  static let all: [OperationCase] = linear + rows + activations + attention + shapes + losses + images
 
   private static let linear: [OperationCase] =
     [(1, 1, 1), (3, 5, 7), (17, 33, 2), (0, 4, 3), (4, 1, 3)].flatMap { rows, inputs, outputs in

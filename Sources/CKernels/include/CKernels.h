@@ -59,6 +59,43 @@ void ck_column_sums(const float *x, ptrdiff_t rows, ptrdiff_t columns, double *s
 /// out[i] = beta · out[i] + sums[i].
 void ck_store_sums(const double *sums, ptrdiff_t count, float beta, float *out);
 
+// Images [samples, channels, height, width]
+
+/// The patches of a convolution: kernel · kernel elements of every channel, `stride` apart, in an image with a border of zeros.
+struct ck_patch_shape {
+  ptrdiff_t samples, channels, height, width, kernel, stride, padding, out_height, out_width;
+};
+/// out [channels · kernel · kernel, samples · out_height · out_width] = the elements of x [samples, channels, height, width] under
+/// each place of the kernel, 0 outside of the image.
+void ck_patches(const float *x, struct ck_patch_shape shape, float *out);
+/// The transpose: dx = beta · dx + every patch added where it was taken, in the order of the patches' rows.
+void ck_patches_backward(const float *patches, struct ck_patch_shape shape, float beta, float *dx);
+/// out[j, i] = x[i, j] for i < first, j < second, planes of `width` elements.
+void ck_swap_planes(const float *x, ptrdiff_t first, ptrdiff_t second, ptrdiff_t width, float *out);
+/// Mean and (biased) variance of each channel of x [samples, channels, area] over samples and area.
+void ck_channel_statistics(const float *x, ptrdiff_t samples, ptrdiff_t channels, ptrdiff_t area, float *mean,
+                           float *variance);
+/// out = (x - mean) · inverse · gain + bias, each by channel.
+void ck_channel_norm(const float *x, const float *mean, const float *inverse, const float *gain, const float *bias,
+                     ptrdiff_t samples, ptrdiff_t channels, ptrdiff_t area, float *out);
+/// gain_sums[channel] = Σ dy · (x - mean) · inverse, bias_sums[channel] = Σ dy.
+void ck_channel_norm_sums(const float *x, const float *mean, const float *inverse, const float *dy, ptrdiff_t samples,
+                          ptrdiff_t channels, ptrdiff_t area, double *gain_sums, double *bias_sums);
+/// dx = beta · dx + gain · inverse · (dy - bias_sums/count - (x - mean) · inverse · gain_sums/count), count = samples · area; without
+/// sums (null) for mean and variance that do not depend on x.
+void ck_channel_norm_backward(const float *x, const float *mean, const float *inverse, const float *gain,
+                              const float *dy, const double *gain_sums, const double *bias_sums, ptrdiff_t samples,
+                              ptrdiff_t channels, ptrdiff_t area, float beta, float *dx);
+/// out[plane] = mean of x [planes, area].
+void ck_plane_means(const float *x, ptrdiff_t planes, ptrdiff_t area, float *out);
+/// dx = beta · dx + dy[plane] / area.
+void ck_plane_means_backward(const float *dy, ptrdiff_t planes, ptrdiff_t area, float beta, float *dx);
+/// The largest element of each window of size · size elements, windows side by side, what is left at the edges unread.
+void ck_max_pool(const float *x, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width, ptrdiff_t size, float *out);
+/// dx = beta · dx + dy at the first largest element of each window.
+void ck_max_pool_backward(const float *x, const float *dy, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width,
+                          ptrdiff_t size, float beta, float *dx);
+
 // Attention (the products are BLAS calls; see Attention.swift)
 
 /// Rotates the pairs (i, i + width/2) of `heads` heads in each row and copies the rest of the row.
@@ -144,6 +181,8 @@ const char *ck_level_for(const char *wanted, const char **reason);
   X(gelu_tanh) X(gelu_tanh_backward) X(gelu_erf) X(gelu_erf_backward) X(silu) X(silu_backward) X(relu) X(relu_backward)                         \
   X(swiglu) X(swiglu_backward)                                                                                         \
   X(rms_norm) X(rms_norm_backward) X(layer_norm) X(layer_norm_backward) X(column_sums) X(store_sums)                   \
+  X(patches) X(patches_backward) X(swap_planes) X(channel_statistics) X(channel_norm) X(channel_norm_sums)             \
+  X(channel_norm_backward) X(plane_means) X(plane_means_backward) X(max_pool) X(max_pool_backward)                     \
   X(rotary) X(attention_softmax) X(scale_rows) X(row_dots) X(attention_backward)                                       \
   X(gather_rows) X(scatter_add_rows) X(cross_entropy) X(dropout)                                                       \
   X(adamw) X(sgd) X(momentum) X(mirror_upper) X(sum_of_squares) X(is_finite) X(digest) X(planes_split) X(planes_join)

@@ -15,6 +15,7 @@ CK_KERNELS(CK_DECLARE)
 #include "vector.h"
 #include "elementwise.h"
 #include "normalization.h"
+#include "images.h"
 #include "attention.h"
 #include "rows.h"
 #include "update.h"

@@ -6,13 +6,15 @@ public struct Linear: Layer {
   let bias: Parameter?
 
   /// A product of `input.count` features to `output.count`.
-  /// - Parameter initializer: of the weight; nil for `small`. A bias starts at zero and is exempt from decay.
+  /// - Parameters:
+  ///   - initializer: of the weight; nil for `small`.
+  ///   - biasInitializer: of the bias, which is exempt from decay.
   public init(
     _ scope: Scope, from input: Axis, to output: Axis, bias hasBias: Bool = false, initializer: Initializer? = nil,
-    tags: Set<ParameterTag> = []
+    biasInitializer: Initializer = .zeros, tags: Set<ParameterTag> = []
   ) {
     weight = scope.parameter("weight", [output, input], initializer ?? .small(inputs: input.count), tags: tags)
-    bias = hasBias ? scope.parameter("bias", [output], .zeros, tags: tags.union([.noDecay])) : nil
+    bias = hasBias ? scope.parameter("bias", [output], biasInitializer, tags: tags.union([.noDecay])) : nil
   }
 
   /// The width of a row that this layer reads.

@@ -78,7 +78,7 @@ package struct StateGrowth: Sendable {
   package func births(after old: [String: BirthRanges], updates: Int, phase: Int) -> [String: BirthRanges] {
     let shapes = Dictionary(uniqueKeysWithValues: plan.old.parameters.map { ($0.name, $0.shape.dimensions) })
     var result: [String: BirthRanges] = [:]
-    for spec in plan.new.parameters where spec.isTrainable {
+    for spec in plan.new.parameters where spec.isTrainable && !spec.isStatistic {
       guard let origin = plan.origins[spec.name] else { continue }
       let shape = spec.shape.dimensions
       let columns = shape.dropFirst().reduce(1, *)

@@ -61,6 +61,7 @@ extension ContinualEngine {
       store.begin(turn)
       let samples = try range.isEmpty ? run.emptyBatch() : batch(range)
       let tape = Tape(pool: session.pool, mode: .recording, key: key(of: "pass"), samples: samples.samples)
+      tape.share = Double(range.count) / Double(max(count, 1))
       let logits = session.model.logits(samples, on: tape)
       let part = StepLoss.Part(
         targets: samples.targets.values, count: divides == .byLane ? max(range.count, 1) : count,

@@ -1,0 +1,222 @@
+public import EspalierNN
+public import EspalierTensor
+
+/// A residual network for images: a 3×3 stem, four stages of basic blocks of w, 2w, 4w and 8w channels, the mean over places, a
+/// head. With two blocks a stage it is ResNet-18 without the stem's stride and pool.
+public struct ResidualNetwork: Model {
+  /// What a recipe may set; `fields` says what each option means.
+  public struct Configuration: Settings {
+    public var width = 8
+    public var depth = 2
+    /// 0 = the data's.
+    public var classes = 0
+    /// 0 = the data's, like height and breadth.
+    public var channels = 0
+    public var height = 0
+    public var breadth = 0
+    public init() {}
+
+    public static let fields: [SettingField] = [
+      SettingField("width", unit: "channels", "Channels of the first stage; each further one has twice as many."),
+      SettingField("depth", unit: "blocks", "Blocks of each of the four stages."),
+      SettingField("classes", unit: "classes", "Rows of the head; 0 = the data's."),
+      SettingField("channels", unit: "channels", "Channels of an image; 0 = the data's."),
+      SettingField("height", unit: "pixels", "Rows of an image; 0 = the data's."),
+      SettingField("breadth", unit: "pixels", "Columns of an image; 0 = the data's."),
+    ]
+  }
+
+  public static let name = "residualNetwork"
+  public static let summary = "Residual network for images, ResNet-18 of any width (He et al. 2016, arXiv:1512.03385)."
+
+  let configuration: Configuration
+  let stem: Segment<ImageStem>
+  let blocks: [Segment<BasicBlock>]
+  let head: Segment<PooledHead>
+
+  /// Builds the network of a validated configuration.
+  public init(_ scope: Scope, _ configuration: Configuration) {
+    let c = configuration
+    self.configuration = c
+    stem = scope.segment("stem") { ImageStem($0, channels: c.channels, width: c.width) }
+    blocks = Self.blocks(c).enumerated().map { index, block in
+      scope.segment("blocks.\(index)") { BasicBlock($0, block, inner: "inner.\(index)") }
+    }
+    head = scope.segment("head") { PooledHead($0, from: Self.stage(3, c), classes: c.classes) }
+  }
+
+  /// Logits `[samples, classes]` of images.
+  public func logits(_ batch: Batch, on tape: Tape) -> Tensor {
+    guard case .features(let values, let shape) = batch.inputs else {
+      fatalError("a residual network reads images; this batch has tokens")
+    }
+    let c = configuration
+    var x = stem(tape.constant(values, [shape[0], c.channels, c.height, c.breadth]))
+    for block in blocks { x = block(x) }
+    return head(x)
+  }
+
+  private static func stage(_ index: Int, _ c: Configuration) -> ChannelGroup {
+    ChannelGroup(label: "stage.\(index)", count: c.width << index)
+  }
+
+  private static func blocks(_ c: Configuration) -> [BasicBlock.Sizes] {
+    (0..<4).flatMap { stage in
+      (0..<c.depth).map { block in
+        let changes = stage > 0 && block == 0
+        return BasicBlock.Sizes(
+          input: Self.stage(changes ? stage - 1 : stage, c), output: Self.stage(stage, c), stride: changes ? 2 : 1)
+      }
+    }
+  }
+
+  /// Fills in what the data decide.
+  /// - Throws: `ModelError` where the numbers do not fit the data.
+  public static func validated(_ configuration: Configuration, for data: DataDescription) throws -> Configuration {
+    var c = configuration
+    guard data.features > 0 else {
+      throw ModelError(
+        "data", "a residual network reads images and this data set has tokens", remedy: "use the model 'decoder'")
+    }
+    let sizes = data.shape.dimensions
+    if sizes.count == 3 {
+      if c.channels == 0 { c.channels = sizes[0] }
+      if c.height == 0 { c.height = sizes[1] }
+      if c.breadth == 0 { c.breadth = sizes[2] }
+      guard [c.channels, c.height, c.breadth] == sizes else {
+        throw ModelError(
+          "channels", "images of \(c.channels) · \(c.height) · \(c.breadth) are not the data's \(data.shape)",
+          remedy: "write 0 for channels, height and breadth to take the data's")
+      }
+    }
+    guard c.channels > 0, c.height > 0, c.breadth > 0, c.channels <= data.features, c.height <= data.features,
+      c.breadth <= data.features, c.channels * c.height * c.breadth == data.features
+    else {
+      throw ModelError(
+        "channels",
+        "samples of shape \(data.shape) are no images of \(c.channels) · \(c.height) · \(c.breadth)",
+        remedy: "use data with channels, height and breadth, or write three numbers whose product is \(data.features)")
+    }
+    if c.classes == 0 { c.classes = data.classes }
+    guard c.classes >= data.classes else {
+      throw ModelError(
+        "classes", "\(c.classes) rows cannot hold the data's \(data.classes) classes",
+        remedy: "write 0 for the data's, or more")
+    }
+    guard (1...4096).contains(c.width) else {
+      throw ModelError("width", "\(c.width) is not within 1 … 4096", remedy: "write a whole number such as 8 or 64")
+    }
+    guard (1...1000).contains(c.depth) else {
+      throw ModelError("depth", "\(c.depth) is not within 1 … 1000", remedy: "write a whole number such as 2")
+    }
+    return c
+  }
+
+  /// One product a convolution for every place of its outputs, and the head's.
+  public static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> ProductOperations {
+    let c = configuration
+    var sum = ProductOperations()
+    func add(_ name: String, places: Int, before source: String? = nil) {
+      guard let weight = blueprint.parameters.firstIndex(where: { $0.name == name }) else { return }
+      let source = source.flatMap { prefix in blueprint.parameters.firstIndex { $0.name.hasPrefix(prefix) } }
+      sum = sum + blueprint.product(with: weight, rows: places, before: source)
+    }
+    var (height, breadth) = (c.height, c.breadth)
+    add("stem.convolution.weight", places: height * breadth)
+    for (index, block) in blocks(c).enumerated() {
+      // A kernel of 3 padded by 1, and one of 1 not padded, leave equally many places.
+      (height, breadth) = ((height - 1) / block.stride + 1, (breadth - 1) / block.stride + 1)
+      let name = "blocks.\(index).", places = height * breadth
+      add(name + "convolution1.weight", places: places, before: name)
+      add(name + "convolution2.weight", places: places)
+      if block.changes { add(name + "shortcut.convolution.weight", places: places, before: name) }
+    }
+    add("head.weight", places: 1)
+    return sum
+  }
+}
+
+/// Channels that go by one name.
+struct ChannelGroup: Equatable {
+  let label: String
+  let count: Int
+  /// As a convolution produces them.
+  var output: Axis { .output(label, count) }
+}
+
+/// Convolution, batch norm, ReLU.
+struct ImageStem: Layer {
+  let convolution: Convolution
+  let norm: BatchNormalization
+
+  init(_ scope: Scope, channels: Int, width: Int) {
+    convolution = scope.child("convolution") {
+      Convolution($0, from: ("pixel", channels), to: .output("stage.0", width), kernel: 3, tags: [.rawInput])
+    }
+    norm = scope.child("norm") { BatchNormalization($0, channels: width, label: "stage.0") }
+  }
+
+  func callAsFunction(_ x: Tensor) -> Tensor { norm(convolution(x)).relu() }
+}
+
+/// relu(norm(conv(relu(norm(conv x)))) + shortcut x), where the shortcut is x itself or, where channels or size change, the norm of a
+/// 1×1 convolution.
+struct BasicBlock: Layer {
+  struct Sizes {
+    let input, output: ChannelGroup
+    let stride: Int
+    var changes: Bool { input != output || stride != 1 }
+  }
+
+  struct Shortcut {
+    let convolution: Convolution
+    let norm: BatchNormalization
+  }
+
+  let convolution1, convolution2: Convolution
+  let norm1, norm2: BatchNormalization
+  let shortcut: Shortcut?
+
+  /// - Parameter label: of the channels between the two convolutions.
+  init(_ scope: Scope, _ sizes: Sizes, inner label: String) {
+    let inner = ChannelGroup(label: label, count: sizes.output.count), (input, output) = (sizes.input, sizes.output)
+    convolution1 = scope.child("convolution1") {
+      Convolution($0, from: (input.label, input.count), to: inner.output, kernel: 3, stride: sizes.stride)
+    }
+    norm1 = scope.child("norm1") { BatchNormalization($0, channels: inner.count, label: inner.label) }
+    convolution2 = scope.child("convolution2") {
+      Convolution($0, from: (inner.label, inner.count), to: output.output, kernel: 3, tags: [.residualOutput])
+    }
+    norm2 = scope.child("norm2") { BatchNormalization($0, channels: output.count, label: output.label) }
+    shortcut =
+      !sizes.changes
+      ? nil
+      : scope.child("shortcut") { scope in
+        Shortcut(
+          convolution: scope.child("convolution") {
+            Convolution(
+              $0, from: (input.label, input.count), to: output.output, kernel: 1, stride: sizes.stride)
+          }, norm: scope.child("norm") { BatchNormalization($0, channels: output.count, label: output.label) })
+      }
+  }
+
+  func callAsFunction(_ x: Tensor) -> Tensor {
+    let branch = norm2(convolution2(norm1(convolution1(x)).relu()))
+    guard let shortcut else { return (branch + x).relu() }
+    return (branch + shortcut.norm(shortcut.convolution(x))).relu()
+  }
+}
+
+/// The mean over places, then a product to the classes.
+struct PooledHead: Layer {
+  let linear: Linear
+
+  init(_ scope: Scope, from input: ChannelGroup, classes: Int) {
+    let start = Initializer.uniform(inputs: input.count)
+    linear = Linear(
+      scope, from: .input(input.label, input.count), to: .index("class", classes), bias: true, initializer: start,
+      biasInitializer: start, tags: [.head])
+  }
+
+  func callAsFunction(_ x: Tensor) -> Tensor { linear(x.globalAveragePool()) }
+}

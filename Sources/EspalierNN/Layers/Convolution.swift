@@ -1,0 +1,27 @@
+public import EspalierTensor
+
+/// A convolution with square kernels, without bias: `[samples, inputs, height, width]` to `[samples, outputs, height', width']`.
+public struct Convolution: Layer {
+  let weight: Parameter
+  let stride, padding: Int
+
+  /// - Parameters:
+  ///   - input: label and number of the channels that it reads.
+  ///   - padding: nil for what keeps the size at stride 1.
+  public init(
+    _ scope: Scope, from input: (label: String, count: Int), to output: Axis, kernel: Int, stride: Int = 1,
+    padding: Int? = nil, tags: Set<ParameterTag> = []
+  ) {
+    let inputs = input.count * kernel * kernel
+    // A patch has a size of its own, so it has a label of its own; what a channel gives to it stays together.
+    let axis = Axis.input("\(input.label).patch\(kernel)", inputs, block: kernel * kernel)
+    weight = scope.parameter("weight", [output, axis], .uniform(inputs: inputs), tags: tags)
+    self.stride = stride
+    self.padding = padding ?? kernel / 2
+  }
+
+  /// x `[samples, inputs, height, width]`.
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    x.convolution2D(weight.on(x.tape), stride: stride, padding: padding)
+  }
+}

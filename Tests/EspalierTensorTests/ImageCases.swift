@@ -1,0 +1,84 @@
+import EspalierTensor
+import EspalierTesting
+
+/// Operations on images.
+extension OperationCase {
+  static let images: [OperationCase] = convolutions + norms + pools
+
+  private struct Convolution {
+    let sizes: Reference.ImageSizes
+    let outputs, kernel, stride, padding: Int
+  }
+
+  private static let convolutions: [OperationCase] = [
+    Convolution(sizes: .init(1, 1, 1, 1), outputs: 1, kernel: 1, stride: 1, padding: 0),
+    Convolution(sizes: .init(3, 2, 4, 5), outputs: 3, kernel: 1, stride: 1, padding: 0),
+    Convolution(sizes: .init(2, 3, 5, 4), outputs: 2, kernel: 1, stride: 2, padding: 0),
+    Convolution(sizes: .init(2, 2, 5, 6), outputs: 3, kernel: 3, stride: 1, padding: 1),
+    Convolution(sizes: .init(3, 2, 6, 5), outputs: 2, kernel: 3, stride: 2, padding: 1),
+    Convolution(sizes: .init(2, 1, 7, 7), outputs: 2, kernel: 3, stride: 1, padding: 0),
+    Convolution(sizes: .init(2, 1, 2, 2), outputs: 2, kernel: 5, stride: 3, padding: 4),
+    Convolution(sizes: .init(3, 1, 17, 19), outputs: 1, kernel: 3, stride: 1, padding: 1),
+    Convolution(sizes: .init(0, 2, 5, 5), outputs: 3, kernel: 3, stride: 1, padding: 1),
+  ].map { c in
+    let s = c.sizes
+    return OperationCase(
+      name: "convolution by \(c.stride) padded by \(c.padding)",
+      shapes: [[s.samples, s.channels, s.height, s.width], [c.outputs, s.channels * c.kernel * c.kernel]]
+    ) {
+      $0[0].convolution2D($0[1], stride: c.stride, padding: c.padding)
+    } reference: {
+      Reference.convolution($0[0], $0[1], s, kernel: c.kernel, stride: c.stride, padding: c.padding)
+    }
+  }
+
+  private static let norms: [OperationCase] = [
+    (Reference.ImageSizes(4, 1, 1, 1), []), (.init(5, 3, 3, 2), []), (.init(19, 2, 3, 7), []),
+    (.init(5, 2, 2, 3), [2, 0, 3]), (.init(0, 2, 3, 3), []),
+  ].flatMap { (s: Reference.ImageSizes, groups: [Int]) in
+    let shapes: [Shape] = [[s.samples, s.channels, s.height, s.width], [s.channels], [s.channels]]
+    let given = (0..<s.channels).map { (mean: 0.25 * Double($0), variance: 0.5 + Double($0)) }
+    return [
+      OperationCase(name: "batchNorm of groups \(groups)", shapes: shapes) {
+        $0[0].tape.groups = groups
+        return $0[0].batchNorm(gain: $0[1], bias: $0[2], epsilon: 0.1)
+      } reference: {
+        Reference.batchNorm(
+          $0[0], gain: $0[1], bias: $0[2], s, groups: groups.isEmpty ? [s.samples] : groups,
+          epsilon: Double(Float(0.1)))
+      },
+      OperationCase(name: "batchNorm with given statistics, \(groups)", shapes: shapes) {
+        let tape = $0[0].tape
+        return $0[0].batchNorm(
+          gain: $0[1], bias: $0[2], epsilon: 0.1,
+          with: RunningStatistics(
+            mean: tape.constant(given.map { Float($0.mean) }, [s.channels]),
+            variance: tape.constant(given.map { Float($0.variance) }, [s.channels])))
+      } reference: {
+        Reference.batchNorm(
+          $0[0], gain: $0[1], bias: $0[2], s, groups: [s.samples], epsilon: Double(Float(0.1)), given: given)
+      },
+    ]
+  }
+
+  private static let pools: [OperationCase] = [
+    Reference.ImageSizes(1, 1, 2, 2), .init(2, 3, 5, 7), .init(2, 2, 4, 6), .init(0, 2, 4, 4),
+  ].flatMap { s in
+    let shape: Shape = [s.samples, s.channels, s.height, s.width]
+    return [
+      OperationCase(name: "global average pool", shapes: [shape]) {
+        $0[0].globalAveragePool()
+      } reference: { x in
+        (0..<s.samples * s.channels).map { plane in
+          x[0][plane * s.height * s.width..<(plane + 1) * s.height * s.width].reduce(0, +)
+            / Double(s.height * s.width)
+        }
+      },
+      OperationCase(name: "max pool", shapes: [shape]) {
+        $0[0].maxPool2D(2)
+      } reference: {
+        Reference.maxPool($0[0], s, size: 2)
+      },
+    ]
+  }
+}
