@@ -94,7 +94,7 @@ void ck_store_sums(const double *sums, ptrdiff_t count, float beta, float *out) 
   chosen->store_sums(sums, count, beta, out);
 }
 void ck_patches(const float *x, struct ck_patch_shape shape, float *out) { chosen->patches(x, shape, out); }
-void ck_patches_backward(const float *patches, struct ck_patch_shape shape, float beta, float *dx) {
+void ck_patches_backward(float *patches, struct ck_patch_shape shape, float beta, float *dx) {
   chosen->patches_backward(patches, shape, beta, dx);
 }
 void ck_swap_planes(const float *x, ptrdiff_t first, ptrdiff_t second, ptrdiff_t width, float *out) {
@@ -123,12 +123,9 @@ void ck_plane_means(const float *x, ptrdiff_t planes, ptrdiff_t area, float *out
 void ck_plane_means_backward(const float *dy, ptrdiff_t planes, ptrdiff_t area, float beta, float *dx) {
   chosen->plane_means_backward(dy, planes, area, beta, dx);
 }
-void ck_max_pool(const float *x, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width, ptrdiff_t size, float *out) {
-  chosen->max_pool(x, planes, height, width, size, out);
-}
-void ck_max_pool_backward(const float *x, const float *dy, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width,
-                          ptrdiff_t size, float beta, float *dx) {
-  chosen->max_pool_backward(x, dy, planes, height, width, size, beta, dx);
+void ck_max_pool(const float *x, struct ck_pool_shape shape, float *out) { chosen->max_pool(x, shape, out); }
+void ck_max_pool_backward(const float *x, const float *dy, struct ck_pool_shape shape, float beta, float *dx) {
+  chosen->max_pool_backward(x, dy, shape, beta, dx);
 }
 void ck_rotary(const float *x, const float *table, ptrdiff_t batch, ptrdiff_t time, ptrdiff_t heads, ptrdiff_t width,
                ptrdiff_t row_width, float direction, float beta, float *out) {

@@ -18,7 +18,8 @@ extension OperationCase {
     Convolution(sizes: .init(3, 2, 6, 5), outputs: 2, kernel: 3, stride: 2, padding: 1),
     Convolution(sizes: .init(2, 1, 7, 7), outputs: 2, kernel: 3, stride: 1, padding: 0),
     Convolution(sizes: .init(2, 1, 2, 2), outputs: 2, kernel: 5, stride: 3, padding: 4),
-    Convolution(sizes: .init(3, 1, 17, 19), outputs: 1, kernel: 3, stride: 1, padding: 1),
+    Convolution(sizes: .init(1, 1, 17, 19), outputs: 1, kernel: 3, stride: 1, padding: 1),
+    Convolution(sizes: .init(3, 1, 3, 19), outputs: 2, kernel: 5, stride: 1, padding: 2),
     Convolution(sizes: .init(0, 2, 5, 5), outputs: 3, kernel: 3, stride: 1, padding: 1),
   ].map { c in
     let s = c.sizes
@@ -61,24 +62,42 @@ extension OperationCase {
     ]
   }
 
-  private static let pools: [OperationCase] = [
+  private static let pools = averagePools + maxPools + rowMeans
+  private static let pooled = [
     Reference.ImageSizes(1, 1, 2, 2), .init(2, 3, 5, 7), .init(2, 2, 4, 6), .init(0, 2, 4, 4),
-  ].flatMap { s in
-    let shape: Shape = [s.samples, s.channels, s.height, s.width]
-    return [
-      OperationCase(name: "global average pool", shapes: [shape]) {
-        $0[0].globalAveragePool()
-      } reference: { x in
-        (0..<s.samples * s.channels).map { plane in
-          x[0][plane * s.height * s.width..<(plane + 1) * s.height * s.width].reduce(0, +)
-            / Double(s.height * s.width)
-        }
-      },
-      OperationCase(name: "max pool", shapes: [shape]) {
-        $0[0].maxPool2D(2)
-      } reference: {
-        Reference.maxPool($0[0], s, size: 2)
-      },
-    ]
+  ]
+
+  private static let averagePools = pooled.map { s in
+    OperationCase(name: "global average pool", shapes: [[s.samples, s.channels, s.height, s.width]]) {
+      $0[0].globalAveragePool()
+    } reference: { x in
+      (0..<s.samples * s.channels).map { plane in
+        x[0][plane * s.height * s.width..<(plane + 1) * s.height * s.width].reduce(0, +)
+          / Double(s.height * s.width)
+      }
+    }
+  }
+
+  private static let maxPools = pooled.flatMap { s in
+    [maxPool(s, 2, 2, 0), maxPool(s, 3, 2, 1), maxPool(s, 2, 1, 0)]
+  }
+
+  private static func maxPool(_ s: Reference.ImageSizes, _ size: Int, _ stride: Int, _ padding: Int) -> OperationCase {
+    let name = "max pool of \(size) by \(stride) padded by \(padding)"
+    return OperationCase(name: name, shapes: [[s.samples, s.channels, s.height, s.width]]) { x in
+      x[0].maxPool2D(size, stride: stride, padding: padding)
+    } reference: { x in
+      Reference.maxPool(x[0], s, size: size, stride: stride, padding: padding)
+    }
+  }
+
+  private static let rowMeans = [rowMean(1, 1, 1), rowMean(3, 5, 2), rowMean(0, 2, 3)]
+
+  private static func rowMean(_ samples: Int, _ rows: Int, _ width: Int) -> OperationCase {
+    OperationCase(name: "mean over rows", shapes: [[samples, rows, width]]) { x in
+      x[0].meanOverRows()
+    } reference: { x in
+      Reference.meanOverRows(x[0], samples: samples, rows: rows, width: width)
+    }
   }
 }

@@ -11,6 +11,12 @@ import Testing
 
 /// The variants of the kernels: x86-64-v3 and x86-64-v4 to the bit, the default one closely.
 @Suite struct KernelLevelTests {
+  @Test("on a processor with wide vectors OpenBLAS does not fall back to the matrix kernels of one without")
+  func matrixCore() {
+    guard Kernels.level != "default", getenv("OPENBLAS_CORETYPE") == nil else { return }
+    #expect(!["Prescott", "Core2", "Nehalem"].contains(Kernels.coreName))
+  }
+
   /// Every kernel that computes with floats, on every length up to 70 or rows of 37: what it writes, under its name.
   private func outputs(_ table: ck_table) -> [(String, [Float])] {
     var results: [(String, [Float])] = []
@@ -98,7 +104,13 @@ import Testing
     let (images, patches) = (3 * 2 * 7 * 37, 18 * 3 * 4 * 19)
     let (image, upstream) = (values("image", images), values("patches", patches))
     collect("patches", patches) { table.patches(image, shape, &$0) }
-    collect("patches backward", images) { table.patches_backward(upstream, shape, 1, &$0) }
+    var scratch = upstream
+    collect("patches backward", images) { table.patches_backward(&scratch, shape, 1, &$0) }
+    let same = ck_patch_shape(
+      samples: 3, channels: 2, height: 7, width: 37, kernel: 5, stride: 1, padding: 2, out_height: 7, out_width: 37)
+    var moved = values("moved patches", 25 * images)
+    collect("patches of the same size", 25 * images) { table.patches(image, same, &$0) }
+    collect("patches of the same size backward", images) { table.patches_backward(&moved, same, 1, &$0) }
     collect("swap planes", images) { table.swap_planes(image, 3, 2, 259, &$0) }
     collect("channel statistics", 2) { table.channel_statistics(image, 3, 2, 259, &$0, &inverse) }
     results.append(("channel variances", Array(inverse[..<2])))
@@ -110,8 +122,10 @@ import Testing
     }
     collect("plane means", 6) { table.plane_means(image, 6, 259, &$0) }
     collect("plane means backward", images) { table.plane_means_backward(upstream, 6, 259, 1, &$0) }
-    collect("max pool", 6 * 3 * 18) { table.max_pool(image, 6, 7, 37, 2, &$0) }
-    collect("max pool backward", images) { table.max_pool_backward(image, upstream, 6, 7, 37, 2, 1, &$0) }
+    let windows = ck_pool_shape(
+      planes: 6, height: 7, width: 37, size: 3, stride: 2, padding: 1, out_height: 4, out_width: 19)
+    collect("max pool", 6 * 4 * 19) { table.max_pool(image, windows, &$0) }
+    collect("max pool backward", images) { table.max_pool_backward(image, upstream, windows, 1, &$0) }
     collect("scatter", 4 * columns) { table.scatter_add_rows(x, (0..<19).map { $0 % 4 }, 19, columns, &$0) }
     return results
   }

@@ -68,8 +68,9 @@ struct ck_patch_shape {
 /// out [channels · kernel · kernel, samples · out_height · out_width] = the elements of x [samples, channels, height, width] under
 /// each place of the kernel, 0 outside of the image.
 void ck_patches(const float *x, struct ck_patch_shape shape, float *out);
-/// The transpose: dx = beta · dx + every patch added where it was taken, in the order of the patches' rows.
-void ck_patches_backward(const float *patches, struct ck_patch_shape shape, float beta, float *dx);
+/// The transpose: dx = beta · dx + every patch added where it was taken, in the order of the patches' rows; what met no image may be
+/// overwritten in `patches`.
+void ck_patches_backward(float *patches, struct ck_patch_shape shape, float beta, float *dx);
 /// out[j, i] = x[i, j] for i < first, j < second, planes of `width` elements.
 void ck_swap_planes(const float *x, ptrdiff_t first, ptrdiff_t second, ptrdiff_t width, float *out);
 /// Mean and (biased) variance of each channel of x [samples, channels, area] over samples and area.
@@ -90,11 +91,14 @@ void ck_channel_norm_backward(const float *x, const float *mean, const float *in
 void ck_plane_means(const float *x, ptrdiff_t planes, ptrdiff_t area, float *out);
 /// dx = beta · dx + dy[plane] / area.
 void ck_plane_means_backward(const float *dy, ptrdiff_t planes, ptrdiff_t area, float beta, float *dx);
-/// The largest element of each window of size · size elements, windows side by side, what is left at the edges unread.
-void ck_max_pool(const float *x, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width, ptrdiff_t size, float *out);
+/// Windows of size · size elements of each plane, `stride` apart; the padding is never the largest.
+struct ck_pool_shape {
+  ptrdiff_t planes, height, width, size, stride, padding, out_height, out_width;
+};
+/// The largest element of each window.
+void ck_max_pool(const float *x, struct ck_pool_shape shape, float *out);
 /// dx = beta · dx + dy at the first largest element of each window.
-void ck_max_pool_backward(const float *x, const float *dy, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width,
-                          ptrdiff_t size, float beta, float *dx);
+void ck_max_pool_backward(const float *x, const float *dy, struct ck_pool_shape shape, float beta, float *dx);
 
 // Attention (the products are BLAS calls; see Attention.swift)
 
@@ -178,8 +182,8 @@ const char *ck_level_for(const char *wanted, const char **reason);
 /// One pointer for each kernel above, under its name without `ck_`.
 #define CK_KERNELS(X)                                                                                                  \
   X(add) X(scale) X(exp) X(tanh) X(erf)                                                                                \
-  X(gelu_tanh) X(gelu_tanh_backward) X(gelu_erf) X(gelu_erf_backward) X(silu) X(silu_backward) X(relu) X(relu_backward)                         \
-  X(swiglu) X(swiglu_backward)                                                                                         \
+  X(gelu_tanh) X(gelu_tanh_backward) X(gelu_erf) X(gelu_erf_backward) X(silu) X(silu_backward)                         \
+  X(relu) X(relu_backward) X(swiglu) X(swiglu_backward)                                                                \
   X(rms_norm) X(rms_norm_backward) X(layer_norm) X(layer_norm_backward) X(column_sums) X(store_sums)                   \
   X(patches) X(patches_backward) X(swap_planes) X(channel_statistics) X(channel_norm) X(channel_norm_sums)             \
   X(channel_norm_backward) X(plane_means) X(plane_means_backward) X(max_pool) X(max_pool_backward)                     \

@@ -10,52 +10,93 @@ INLINE ptrdiff_t CK(last_inside)(ptrdiff_t shift, ptrdiff_t stride, ptrdiff_t si
   return last < outputs ? last : outputs;
 }
 
+/* Where one element of the kernel meets the image: rows and columns of the output, and how far on in a plane of the image. */
+struct CK(meeting) {
+  ptrdiff_t top, bottom, low, high, shift;
+};
+INLINE struct CK(meeting) CK(meet)(const struct ck_patch_shape *s, ptrdiff_t ky, ptrdiff_t kx) {
+  struct CK(meeting) m;
+  m.top = CK(first_inside)(ky - s->padding, s->stride);
+  m.bottom = CK(last_inside)(ky - s->padding, s->stride, s->height, s->out_height);
+  m.low = CK(first_inside)(kx - s->padding, s->stride);
+  m.high = CK(last_inside)(kx - s->padding, s->stride, s->width, s->out_width);
+  if (m.top >= m.bottom || m.low >= m.high) m.top = m.bottom = m.low = m.high = 0;
+  m.shift = (ky - s->padding) * s->width + kx - s->padding;
+  return m;
+}
+
+/* Where the output has the image's size, an element's plane is the image's, moved: one stretch, but for columns that come from a
+   neighbouring row. */
+INLINE int CK(keeps_size)(const struct ck_patch_shape *s) {
+  return s->stride == 1 && s->out_height == s->height && s->out_width == s->width;
+}
+INLINE void CK(clear_columns)(float *plane, ptrdiff_t width, struct CK(meeting) m) {
+  if (m.low == 0 && m.high == width) return;
+  for (ptrdiff_t y = m.top; y < m.bottom; y++) {
+    for (ptrdiff_t i = 0; i < m.low; i++) plane[y * width + i] = 0;
+    for (ptrdiff_t i = m.high; i < width; i++) plane[y * width + i] = 0;
+  }
+}
+
+INLINE void CK(moved_plane)(const float *plane, ptrdiff_t width, ptrdiff_t area, struct CK(meeting) m, float *out) {
+  const ptrdiff_t first = m.bottom ? m.top * width + m.low : 0, last = m.bottom ? (m.bottom - 1) * width + m.high : 0;
+  __builtin_memset(out, 0, (size_t)first * 4);
+  if (last > first) __builtin_memcpy(out + first, plane + first + m.shift, (size_t)(last - first) * 4);
+  __builtin_memset(out + last, 0, (size_t)(area - last) * 4);
+  CK(clear_columns)(out, width, m);
+}
+
+INLINE void CK(strided_plane)(const float *plane, const struct ck_patch_shape *s, struct CK(meeting) m, float *out) {
+  __builtin_memset(out, 0, (size_t)(s->out_height * s->out_width) * 4);
+  for (ptrdiff_t y = m.top; y < m.bottom; y++) {
+    const float *row = plane + y * s->stride * s->width + m.shift;
+    for (ptrdiff_t i = m.low; i < m.high; i++) out[y * s->out_width + i] = row[i * s->stride];
+  }
+}
+
 void CK(ck_patches)(const float *x, struct ck_patch_shape s, float *out) {
+  const ptrdiff_t area = s.height * s.width;
   for (ptrdiff_t c = 0; c < s.channels; c++)
     for (ptrdiff_t ky = 0; ky < s.kernel; ky++)
       for (ptrdiff_t kx = 0; kx < s.kernel; kx++) {
-        const ptrdiff_t shift = kx - s.padding;
-        const ptrdiff_t low = CK(first_inside)(shift, s.stride);
-        ptrdiff_t high = CK(last_inside)(shift, s.stride, s.width, s.out_width);
-        if (high < low) high = low < s.out_width ? low : s.out_width;
-        for (ptrdiff_t n = 0; n < s.samples; n++)
-          for (ptrdiff_t oy = 0; oy < s.out_height; oy++, out += s.out_width) {
-            const ptrdiff_t iy = oy * s.stride + ky - s.padding;
-            if (iy < 0 || iy >= s.height || low >= s.out_width) {
-              __builtin_memset(out, 0, (size_t)s.out_width * 4);
-              continue;
-            }
-            const float *row = x + ((n * s.channels + c) * s.height + iy) * s.width + shift;
-            for (ptrdiff_t i = 0; i < low; i++) out[i] = 0;
-            if (s.stride == 1) {
-              for (ptrdiff_t i = low; i < high; i++) out[i] = row[i];
-            } else {
-              for (ptrdiff_t i = low; i < high; i++) out[i] = row[i * s.stride];
-            }
-            for (ptrdiff_t i = high; i < s.out_width; i++) out[i] = 0;
-          }
+        const struct CK(meeting) m = CK(meet)(&s, ky, kx);
+        for (ptrdiff_t n = 0; n < s.samples; n++, out += s.out_height * s.out_width) {
+          const float *plane = x + (n * s.channels + c) * area;
+          if (CK(keeps_size)(&s)) CK(moved_plane)(plane, s.width, area, m, out);
+          else CK(strided_plane)(plane, &s, m, out);
+        }
       }
 }
 
-void CK(ck_patches_backward)(const float *patches, struct ck_patch_shape s, float beta, float *dx) {
-  if (beta == 0.0f) __builtin_memset(dx, 0, (size_t)(s.samples * s.channels * s.height * s.width) * 4);
+INLINE void CK(add_moved_plane)(float *patch, ptrdiff_t width, struct CK(meeting) m, float *plane) {
+  if (!m.bottom) return;
+  CK(clear_columns)(patch, width, m);
+  const ptrdiff_t first = m.top * width + m.low, count = (m.bottom - 1) * width + m.high - first;
+  float *to = plane + first + m.shift;
+  const float *from = patch + first;
+  FOR_LANES(i, n, count) STORE(to + i, LOAD(to + i, n) + LOAD(from + i, n), n);
+}
+
+INLINE void CK(add_strided_plane)(const float *patch, const struct ck_patch_shape *s, struct CK(meeting) m,
+                                  float *plane) {
+  for (ptrdiff_t y = m.top; y < m.bottom; y++) {
+    float *row = plane + y * s->stride * s->width + m.shift;
+    for (ptrdiff_t i = m.low; i < m.high; i++) row[i * s->stride] += patch[y * s->out_width + i];
+  }
+}
+
+void CK(ck_patches_backward)(float *patches, struct ck_patch_shape s, float beta, float *dx) {
+  const ptrdiff_t area = s.height * s.width;
+  if (beta == 0.0f) __builtin_memset(dx, 0, (size_t)(s.samples * s.channels * area) * 4);
   for (ptrdiff_t c = 0; c < s.channels; c++)
     for (ptrdiff_t ky = 0; ky < s.kernel; ky++)
       for (ptrdiff_t kx = 0; kx < s.kernel; kx++) {
-        const ptrdiff_t shift = kx - s.padding;
-        const ptrdiff_t low = CK(first_inside)(shift, s.stride);
-        const ptrdiff_t high = CK(last_inside)(shift, s.stride, s.width, s.out_width);
-        for (ptrdiff_t n = 0; n < s.samples; n++)
-          for (ptrdiff_t oy = 0; oy < s.out_height; oy++, patches += s.out_width) {
-            const ptrdiff_t iy = oy * s.stride + ky - s.padding;
-            if (iy < 0 || iy >= s.height) continue;
-            float *row = dx + ((n * s.channels + c) * s.height + iy) * s.width + shift;
-            if (s.stride == 1) {
-              for (ptrdiff_t i = low; i < high; i++) row[i] += patches[i];
-            } else {
-              for (ptrdiff_t i = low; i < high; i++) row[i * s.stride] += patches[i];
-            }
-          }
+        const struct CK(meeting) m = CK(meet)(&s, ky, kx);
+        for (ptrdiff_t n = 0; n < s.samples; n++, patches += s.out_height * s.out_width) {
+          float *plane = dx + (n * s.channels + c) * area;
+          if (CK(keeps_size)(&s)) CK(add_moved_plane)(patches, s.width, m, plane);
+          else CK(add_strided_plane)(patches, &s, m, plane);
+        }
       }
 }
 
@@ -159,32 +200,29 @@ void CK(ck_plane_means_backward)(const float *dy, ptrdiff_t planes, ptrdiff_t ar
 }
 
 /* The first largest element of a window; a NaN is larger than all and stays. */
-INLINE ptrdiff_t CK(largest_of_window)(const float *window, ptrdiff_t size, ptrdiff_t width) {
-  ptrdiff_t best = 0;
-  for (ptrdiff_t y = 0; y < size; y++)
-    for (ptrdiff_t x = 0; x < size; x++) {
-      const float value = window[y * width + x], top = window[best];
-      if (top == top && (value > top || value != value)) best = y * width + x;
+INLINE ptrdiff_t CK(largest_of_window)(const float *plane, const struct ck_pool_shape *s, ptrdiff_t oy, ptrdiff_t ox) {
+  const ptrdiff_t first = oy * s->stride - s->padding, start = ox * s->stride - s->padding;
+  const ptrdiff_t top = first < 0 ? 0 : first, left = start < 0 ? 0 : start;
+  const ptrdiff_t bottom = first + s->size < s->height ? first + s->size : s->height;
+  const ptrdiff_t right = start + s->size < s->width ? start + s->size : s->width;
+  ptrdiff_t best = top * s->width + left;
+  for (ptrdiff_t y = top; y < bottom; y++)
+    for (ptrdiff_t x = left; x < right; x++) {
+      const float value = plane[y * s->width + x], largest = plane[best];
+      if (largest == largest && (value > largest || value != value)) best = y * s->width + x;
     }
   return best;
 }
 
-void CK(ck_max_pool)(const float *x, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width, ptrdiff_t size, float *out) {
-  for (ptrdiff_t p = 0; p < planes; p++, x += height * width)
-    for (ptrdiff_t oy = 0; oy < height / size; oy++)
-      for (ptrdiff_t ox = 0; ox < width / size; ox++) {
-        const float *window = x + oy * size * width + ox * size;
-        *out++ = window[CK(largest_of_window)(window, size, width)];
-      }
+void CK(ck_max_pool)(const float *x, struct ck_pool_shape s, float *out) {
+  for (ptrdiff_t p = 0; p < s.planes; p++, x += s.height * s.width)
+    for (ptrdiff_t oy = 0; oy < s.out_height; oy++)
+      for (ptrdiff_t ox = 0; ox < s.out_width; ox++) *out++ = x[CK(largest_of_window)(x, &s, oy, ox)];
 }
 
-void CK(ck_max_pool_backward)(const float *x, const float *dy, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width,
-                              ptrdiff_t size, float beta, float *dx) {
-  if (beta == 0.0f) __builtin_memset(dx, 0, (size_t)(planes * height * width) * 4);
-  for (ptrdiff_t p = 0; p < planes; p++, x += height * width, dx += height * width)
-    for (ptrdiff_t oy = 0; oy < height / size; oy++)
-      for (ptrdiff_t ox = 0; ox < width / size; ox++) {
-        const ptrdiff_t corner = oy * size * width + ox * size;
-        dx[corner + CK(largest_of_window)(x + corner, size, width)] += *dy++;
-      }
+void CK(ck_max_pool_backward)(const float *x, const float *dy, struct ck_pool_shape s, float beta, float *dx) {
+  if (beta == 0.0f) __builtin_memset(dx, 0, (size_t)(s.planes * s.height * s.width) * 4);
+  for (ptrdiff_t p = 0; p < s.planes; p++, x += s.height * s.width, dx += s.height * s.width)
+    for (ptrdiff_t oy = 0; oy < s.out_height; oy++)
+      for (ptrdiff_t ox = 0; ox < s.out_width; ox++) dx[CK(largest_of_window)(x, &s, oy, ox)] += *dy++;
 }

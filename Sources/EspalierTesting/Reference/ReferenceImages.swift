@@ -84,22 +84,26 @@ extension Reference {
     return output
   }
 
-  /// The largest element of each window.
-  package static func maxPool(_ x: [Double], _ sizes: ImageSizes, size: Int) -> [Double] {
-    var output: [Double] = []
-    for plane in 0..<sizes.samples * sizes.channels {
-      for oy in 0..<sizes.height / size {
-        for ox in 0..<sizes.width / size {
-          var largest = -Double.infinity
-          for y in oy * size..<(oy + 1) * size {
-            for place in ox * size..<(ox + 1) * size {
-              largest = max(largest, x[(plane * sizes.height + y) * sizes.width + place])
-            }
-          }
-          output.append(largest)
+  /// The largest element of each window, within the image.
+  package static func maxPool(_ x: [Double], _ sizes: ImageSizes, size: Int, stride: Int, padding: Int) -> [Double] {
+    func windows(_ length: Int) -> [Range<Int>] {
+      (0...(length + 2 * padding - size) / stride).map { index in
+        (index * stride - padding..<index * stride - padding + size).clamped(to: 0..<length)
+      }
+    }
+    return (0..<sizes.samples * sizes.channels).flatMap { plane in
+      windows(sizes.height).flatMap { rows in
+        windows(sizes.width).map { columns in
+          rows.flatMap { y in columns.map { x[(plane * sizes.height + y) * sizes.width + $0] } }.max() ?? -.infinity
         }
       }
     }
-    return output
+  }
+
+  /// The mean over the rows of each sample.
+  package static func meanOverRows(_ x: [Double], samples: Int, rows: Int, width: Int) -> [Double] {
+    (0..<samples * width).map { index in
+      (0..<rows).reduce(0) { $0 + x[(index / width * rows + $1) * width + index % width] } / Double(rows)
+    }
   }
 }
