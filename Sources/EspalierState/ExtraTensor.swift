@@ -20,6 +20,11 @@ package final class ExtraTensor {
     slab.pointer.update(repeating: 0, count: own.count * columns)
   }
 
+  /// What begins the names of the records of replay.
+  static let recordsPrefix = "records."
+  /// Whether a tensor of a checkpoint is of records.
+  static func isRecords(_ name: String) -> Bool { name.hasPrefix(recordsPrefix) }
+
   private static func rows(of rank: Int, in ranks: Int, _ rows: Int) -> Range<Int> {
     rows * rank / ranks..<rows * (rank + 1) / ranks
   }

@@ -32,8 +32,10 @@ package final class ReplayMemory {
   package init(capacity: Int, features: Int, columns: Int, _ communicator: Communicator) {
     reservoir = Reservoir(capacity: capacity)
     self.communicator = communicator
-    inputs = ExtraTensor("records.inputs", rows: capacity, columns: features, communicator)
-    logits = columns > 0 ? ExtraTensor("records.logits", rows: capacity, columns: columns, communicator) : nil
+    inputs = ExtraTensor(ExtraTensor.recordsPrefix + "inputs", rows: capacity, columns: features, communicator)
+    logits =
+      columns > 0
+      ? ExtraTensor(ExtraTensor.recordsPrefix + "logits", rows: capacity, columns: columns, communicator) : nil
   }
 
   /// What a checkpoint holds of it, besides the reservoir.

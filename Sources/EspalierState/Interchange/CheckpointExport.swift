@@ -2,7 +2,7 @@ package import EspalierNN
 
 /// The tensors of a checkpoint as another program wants them: which slots, which type, which names.
 ///
-/// A slot other than `value` is called `name@slot`. Memory is one buffer, whatever the size of the checkpoint; every chunk is
+/// Records of replay are samples and no weights: they stay behind. A slot other than `value` is called `name@slot`. Memory is one buffer, whatever the size of the checkpoint; every chunk is
 /// checked as it is read.
 package struct CheckpointExport {
   package struct Entry: Sendable, Equatable {
@@ -45,7 +45,8 @@ package struct CheckpointExport {
   ) throws {
     self.reader = reader
     self.element = element
-    let known = Set(reader.manifest.tensors.flatMap { $0.slots.map(\.name) })
+    let weights = reader.manifest.tensors.filter { !ExtraTensor.isRecords($0.record.name) }
+    let known = Set(weights.flatMap { $0.slots.map(\.name) })
     for slot in slots where !known.contains(slot) {
       throw CheckpointError(
         .unknownSlot, file: reader.path, reason: "no tensor has a slot '\(slot)'",
@@ -53,7 +54,7 @@ package struct CheckpointExport {
     }
     var entries: [Entry] = []
     var problems: [String] = []
-    for tensor in reader.manifest.tensors {
+    for tensor in weights {
       let record = tensor.record
       guard let parts = NamedParts(of: record.name, shape: record.shape, table: table) else {
         problems.append("'\(record.name)' of shape \(record.shape)")
@@ -81,15 +82,15 @@ package struct CheckpointExport {
       "names": table?.name ?? NameTable.identityName, "slots": slots.joined(separator: ","),
     ]
     for (key, value) in own { metadata[Self.metadataPrefix + key] = value }
-    for slot in slots { metadata[Self.digestKey(slot)] = "\(Self.digest(of: slot, in: reader))" }
+    for slot in slots { metadata[Self.digestKey(slot)] = "\(Self.digest(of: slot, in: weights))" }
     self.metadata = metadata
   }
 
   /// Where the digest of a slot over all tensors stands in the metadata.
   static func digestKey(_ slot: String) -> String { "\(metadataPrefix)digest.\(slot)" }
 
-  private static func digest(of slot: String, in reader: CheckpointReader) -> Digest {
-    reader.manifest.tensors.flatMap(\.slots).filter { $0.name == slot }.reduce(.zero) { $0 + $1.digest }
+  private static func digest(of slot: String, in tensors: [Manifest.Tensor]) -> Digest {
+    tensors.flatMap(\.slots).filter { $0.name == slot }.reduce(.zero) { $0 + $1.digest }
   }
 
   /// Writes all of it as a safetensors file, which appears whole or not at all.
