@@ -11,9 +11,11 @@ public struct Catalogue: Sendable {
   /// What ships with Espalier: one line an entry.
   public static let standard = Catalogue(
     models: [
+      ConvolutionalNetwork.self,
       Decoder.self,
       MLP.self,
       ResidualNetwork.self,
+      VisionTransformer.self,
     ],
     optimizers: [
       AdamW.self,

@@ -19,16 +19,22 @@ public struct Axis: Hashable, Codable, Sendable {
   public struct Part: Hashable, Codable, Sendable {
     /// What the part counts; parts and axes of one label have one size.
     public let label: String
-    /// Elements.
-    public let count: Int
-    /// Elements that stay together when the part grows: the width of a head.
+    /// What it counts: channels, features.
+    public let size: Int
+    /// Elements for each of these, one behind the other: the places of a convolution's kernel; 1 for a plain product.
+    public let taps: Int
+    /// How many stay together when the part grows: the width of a head.
     public let block: Int
 
-    /// A part of `count` elements that grow in blocks.
-    public init(_ label: String, _ count: Int, block: Int = 1) {
+    /// Elements.
+    public var count: Int { size * taps }
+
+    /// A part of a size that grows in blocks.
+    public init(_ label: String, _ size: Int, block: Int = 1, taps: Int = 1) {
       self.label = label
-      self.count = count
+      self.size = size
       self.block = block
+      self.taps = taps
     }
   }
 
@@ -43,21 +49,22 @@ public struct Axis: Hashable, Codable, Sendable {
   public var label: String { parts.map(\.label).joined(separator: "+") }
 
   /// What a layer produces.
-  public static func output(_ label: String, _ count: Int, block: Int = 1) -> Axis {
-    Axis(role: .output, parts: [Part(label, count, block: block)])
+  public static func output(_ label: String, _ size: Int, block: Int = 1) -> Axis {
+    Axis(role: .output, parts: [Part(label, size, block: block)])
   }
 
   /// What a layer reads.
-  public static func input(_ label: String, _ count: Int, block: Int = 1) -> Axis {
-    Axis(role: .input, parts: [Part(label, count, block: block)])
+  /// - Parameter taps: elements for each coordinate.
+  public static func input(_ label: String, _ size: Int, block: Int = 1, taps: Int = 1) -> Axis {
+    Axis(role: .input, parts: [Part(label, size, block: block, taps: taps)])
   }
 
   /// Entries that are looked up.
-  public static func index(_ label: String, _ count: Int) -> Axis { Axis(role: .index, parts: [Part(label, count)]) }
+  public static func index(_ label: String, _ size: Int) -> Axis { Axis(role: .index, parts: [Part(label, size)]) }
 
   /// Coordinates that the weight acts on one by one.
-  public static func elementwise(_ label: String, _ count: Int) -> Axis {
-    Axis(role: .elementwise, parts: [Part(label, count)])
+  public static func elementwise(_ label: String, _ size: Int) -> Axis {
+    Axis(role: .elementwise, parts: [Part(label, size)])
   }
 
   /// An axis of several outputs that one product computes together.

@@ -28,6 +28,7 @@ import Testing
     }
   }
 
+  static let images = "{ kind: classes, samples: 32, classes: 5, features: 20, validation: 8 }"
   static let tokens = "{ kind: shift, samples: 32, vocabulary: 11, validation: 8 }"
   static let shape = "width: 16, depth: 2, heads: 4, context: 8, hidden: 24"
   static let cases = [
@@ -44,8 +45,16 @@ import Testing
       "mlp", "{ mlp: { width: 12, depth: 2 } }",
       data: "{ kind: classes, samples: 32, classes: 5, features: 7, validation: 8 }", tables: []),
     Case(
-      "residual network", "{ residualNetwork: { width: 4, depth: 1, channels: 1, height: 4, breadth: 5 } }",
-      data: "{ kind: classes, samples: 32, classes: 5, features: 20, validation: 8 }", tables: []),
+      "residual network", "{ residualNetwork: { width: 4, depth: 1, image: { channels: 1, height: 4, width: 5 } } }",
+      data: images, tables: []),
+    Case(
+      "convolutional network",
+      "{ convolutionalNetwork: { channels: [3, 4], hidden: [6], image: { channels: 1, height: 4, width: 5 } } }",
+      data: images, tables: []),
+    Case(
+      "vision transformer",
+      "{ visionTransformer: { width: 8, depth: 2, heads: 2, patch: 1, image: { channels: 1, height: 4, width: 5 } } }",
+      data: images, tables: []),
   ]
 
   /// Trains two steps and hands over the checkpoint, its run and a folder.

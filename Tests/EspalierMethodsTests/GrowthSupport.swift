@@ -31,7 +31,16 @@ struct GrowthCase: Sendable, CustomStringConvertible {
   static let shallow = "{ decoder: { width: 16, depth: 1, heads: 2, headWidth: 8, hidden: 24, context: 8 } }"
   static let none = "{ decoder: { width: 16, depth: 0, heads: 2, headWidth: 8, hidden: 24, context: 8 } }"
   static let mlp = "{ mlp: { width: 24, depth: 2 } }"
-  static let residualNetwork = "{ residualNetwork: { width: 4, depth: 1, channels: 1, height: 4, breadth: 5 } }"
+  static let residualNetwork =
+    "{ residualNetwork: { width: 4, depth: 1, image: { channels: 1, height: 4, width: 5 } } }"
+
+  static let convolutionalNetwork =
+    "{ convolutionalNetwork: { channels: [4, 6], hidden: [8], image: { channels: 1, height: 4, width: 5 } } }"
+  static let visionTransformer =
+    "{ visionTransformer: { width: 16, depth: 2, heads: 2, hidden: 24, patch: 1, image: { channels: 1, height: 4, "
+    + "width: 5 } } }"
+  /// Of dense samples.
+  private static let dense = [mlp, residualNetwork, convolutionalNetwork, visionTransformer]
 
   static let all =
     // Inner widths, heads, groups, the stream.
@@ -97,6 +106,22 @@ struct GrowthCase: Sendable, CustomStringConvertible {
       GrowthCase(
         model: residualNetwork, growth: "operator: duplicate, to: { classes: 9 }", isExact: false, hasNewClasses: true,
         classes: [5, 9]),
+      GrowthCase(model: residualNetwork, growth: "operator: duplicate, to: { width: 8 }", isExact: true),
+      GrowthCase(
+        model: convolutionalNetwork, growth: "operator: duplicate, to: { classes: 9 }", isExact: false,
+        hasNewClasses: true, classes: [5, 9]),
+      GrowthCase(
+        model: convolutionalNetwork, growth: "operator: duplicate, to: { channels: [8, 12], hidden: [16] }",
+        isExact: true),
+      GrowthCase(
+        model: convolutionalNetwork, growth: "operator: zeroPad, to: { channels: [4, 9], hidden: [11] }", isExact: true),
+      GrowthCase(
+        model: visionTransformer, growth: "operator: duplicate, to: { classes: 9 }", isExact: false,
+        hasNewClasses: true, classes: [5, 9]),
+      GrowthCase(
+        model: visionTransformer, growth: "operator: duplicate, to: { width: 32, heads: 4, hidden: 48 }", isExact: true),
+      GrowthCase(model: visionTransformer, growth: "operator: identity, to: { depth: 3 }", isExact: true),
+      GrowthCase(model: visionTransformer, growth: "operator: stack, to: { depth: 4 }", isExact: false),
     ]
 
   /// - Parameter phase: more of the grow phase.
@@ -104,7 +129,7 @@ struct GrowthCase: Sendable, CustomStringConvertible {
     -> ResolvedRun
   {
     let data =
-      [Self.mlp, Self.residualNetwork].contains(model)
+      Self.dense.contains(model)
       ? "{ kind: classes, samples: 96, classes: 5, features: 20, validation: 16 }"
       : "{ kind: shift, samples: 96, vocabulary: 11, validation: 16 }"
     let recipe = """

@@ -6,6 +6,7 @@ import Testing
 
 /// The laws of every model that ships.
 @Suite struct ModelLawsTests {
+  static let images = "{ kind: classes, samples: 96, classes: 5, features: 50, validation: 16 }"
   static let tokens = "{ kind: shift, samples: 96, vocabulary: 11, validation: 16 }"
   static let all = [
     ModelLaws(
@@ -20,8 +21,22 @@ import Testing
       data: "{ kind: classes, samples: 96, classes: 5, features: 50, validation: 16 }"),
     ModelLaws(
       "residual network",
-      model: "{ residualNetwork: { width: 4, depth: 2, channels: 2, height: 5, breadth: 5 } }",
-      data: "{ kind: classes, samples: 96, classes: 5, features: 50, validation: 16 }"),
+      model: "{ residualNetwork: { width: 4, depth: 2, image: { channels: 2, height: 5, width: 5 } } }",
+      data: images),
+    ModelLaws(
+      "convolutional network with dropout",
+      model: "{ convolutionalNetwork: { channels: [6, 8], kernels: [3, 1], hidden: [12], dropout: [0, 0.1, 0.1], "
+        + "image: { channels: 2, height: 5, width: 5 } } }", data: images),
+    ModelLaws(
+      "convolutional network of overlapping pools, normed by the batch",
+      model: "{ convolutionalNetwork: { channels: [6, 8], kernels: [2], padding: valid, hidden: [12], bias: false, "
+        + "normalization: batch, pool: { size: 3, stride: 1, padding: 1 }, image: { channels: 2, height: 5, width: 5 } } }",
+      data: images),
+    ModelLaws(
+      "vision transformer",
+      model: "{ visionTransformer: { width: 12, depth: 2, heads: 3, patch: 2, dropout: 0.1, "
+        + "image: { channels: 2, height: 6, width: 4 } } }",
+      data: "{ kind: classes, samples: 96, classes: 5, features: 48, validation: 16 }"),
   ]
 
   @Test("every model of the catalogue is held to the laws")
@@ -66,6 +81,8 @@ import Testing
       switch type.name {
       case Decoder.name: [["freeze=[embed*, blocks.0*, blocks.1.norm*, blocks.1.attention.q*]"]]
       case MLP.name: [["freeze=[layers.0*]"]]
+      case ConvolutionalNetwork.name: [["freeze=[blocks.0*]"], ["freeze=[blocks*, layers.0.linear*]"]]
+      case VisionTransformer.name: [["freeze=[embed*, blocks.0*, blocks.1.norm*, blocks.1.attention.q*]"]]
       default:
         [
           ["freeze=[stem.convolution*]"], ["freeze=[stem*, blocks.0*]"],
@@ -73,8 +90,11 @@ import Testing
           ["freeze=[stem*, blocks.0*, blocks.1*, blocks.2.shortcut*]"],
         ]
       }
-    let least = type == ResidualNetwork.self ? 1 : 0
-    for set in [[], longer, ["model.\(type.name).depth=\(least)"]] + frozen {
+    let shallow =
+      type == ConvolutionalNetwork.self
+      ? ["model.convolutionalNetwork.hidden=[]", "model.convolutionalNetwork.dropout=[0]"]
+      : ["model.\(type.name).depth=\(type == ResidualNetwork.self ? 1 : 0)"]
+    for set in [[], longer, shallow] + frozen {
       try laws.productsAreCounted(set)
       try laws.productsAreCounted(set + ["recompute=true"])
     }

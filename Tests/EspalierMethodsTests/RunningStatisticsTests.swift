@@ -11,7 +11,7 @@ import Testing
   private static func run(_ set: [String] = []) throws -> ResolvedRun {
     try OneStep.open(
       """
-      model:     { residualNetwork: { width: 4, depth: 1, channels: 2, height: 5, breadth: 5 } }
+      model:     { residualNetwork: { width: 4, depth: 1, image: { channels: 2, height: 5, width: 5 } } }
       optimizer: { adamw: { rate: 1e-2, decay: 0.5 } }
       data:      { synthetic: { kind: classes, samples: 96, classes: 5, features: 50, validation: 16 } }
       batch:     { samples: 13, lanes: 4, last: keep }

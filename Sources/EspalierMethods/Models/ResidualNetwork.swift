@@ -10,19 +10,14 @@ public struct ResidualNetwork: Model {
     public var depth = 2
     /// 0 = the data's.
     public var classes = 0
-    /// 0 = the data's, like height and breadth.
-    public var channels = 0
-    public var height = 0
-    public var breadth = 0
+    public var image = ImageSize()
     public init() {}
 
     public static let fields: [SettingField] = [
       SettingField("width", unit: "channels", "Channels of the first stage; each further one has twice as many."),
       SettingField("depth", unit: "blocks", "Blocks of each of the four stages."),
       SettingField("classes", unit: "classes", "Rows of the head; 0 = the data's."),
-      SettingField("channels", unit: "channels", "Channels of an image; 0 = the data's."),
-      SettingField("height", unit: "pixels", "Rows of an image; 0 = the data's."),
-      SettingField("breadth", unit: "pixels", "Columns of an image; 0 = the data's."),
+      SettingField("image", "The size of an image; the data's where it is left out."),
     ]
   }
 
@@ -38,7 +33,7 @@ public struct ResidualNetwork: Model {
   public init(_ scope: Scope, _ configuration: Configuration) {
     let c = configuration
     self.configuration = c
-    stem = scope.segment("stem") { ImageStem($0, channels: c.channels, width: c.width) }
+    stem = scope.segment("stem") { ImageStem($0, channels: c.image.channels, width: c.width) }
     blocks = Self.blocks(c).enumerated().map { index, block in
       scope.segment("blocks.\(index)") { BasicBlock($0, block, inner: "inner.\(index)") }
     }
@@ -47,11 +42,9 @@ public struct ResidualNetwork: Model {
 
   /// Logits `[samples, classes]` of images.
   public func logits(_ batch: Batch, on tape: Tape) -> Tensor {
-    guard case .features(let values, let shape) = batch.inputs else {
-      fatalError("a residual network reads images; this batch has tokens")
-    }
-    let c = configuration
-    var x = stem(tape.constant(values, [shape[0], c.channels, c.height, c.breadth]))
+    let (values, samples) = batch.pixels(for: "a residual network")
+    let image = configuration.image
+    var x = stem(tape.constant(values, [samples, image.channels, image.height, image.width]))
     for block in blocks { x = block(x) }
     return head(x)
   }
@@ -74,35 +67,8 @@ public struct ResidualNetwork: Model {
   /// - Throws: `ModelError` where the numbers do not fit the data.
   public static func validated(_ configuration: Configuration, for data: DataDescription) throws -> Configuration {
     var c = configuration
-    guard data.features > 0 else {
-      throw ModelError(
-        "data", "a residual network reads images and this data set has tokens", remedy: "use the model 'decoder'")
-    }
-    let sizes = data.shape.dimensions
-    if sizes.count == 3 {
-      if c.channels == 0 { c.channels = sizes[0] }
-      if c.height == 0 { c.height = sizes[1] }
-      if c.breadth == 0 { c.breadth = sizes[2] }
-      guard [c.channels, c.height, c.breadth] == sizes else {
-        throw ModelError(
-          "channels", "images of \(c.channels) · \(c.height) · \(c.breadth) are not the data's \(data.shape)",
-          remedy: "write 0 for channels, height and breadth to take the data's")
-      }
-    }
-    guard c.channels > 0, c.height > 0, c.breadth > 0, c.channels <= data.features, c.height <= data.features,
-      c.breadth <= data.features, c.channels * c.height * c.breadth == data.features
-    else {
-      throw ModelError(
-        "channels",
-        "samples of shape \(data.shape) are no images of \(c.channels) · \(c.height) · \(c.breadth)",
-        remedy: "use data with channels, height and breadth, or write three numbers whose product is \(data.features)")
-    }
-    if c.classes == 0 { c.classes = data.classes }
-    guard c.classes >= data.classes else {
-      throw ModelError(
-        "classes", "\(c.classes) rows cannot hold the data's \(data.classes) classes",
-        remedy: "write 0 for the data's, or more")
-    }
+    c.image = try c.image.completed(for: data, model: "a residual network")
+    c.classes = try headRows(c.classes, for: data)
     guard (1...4096).contains(c.width) else {
       throw ModelError("width", "\(c.width) is not within 1 … 4096", remedy: "write a whole number such as 8 or 64")
     }
@@ -121,12 +87,12 @@ public struct ResidualNetwork: Model {
       let source = source.flatMap { prefix in blueprint.parameters.firstIndex { $0.name.hasPrefix(prefix) } }
       sum = sum + blueprint.product(with: weight, rows: places, before: source)
     }
-    var (height, breadth) = (c.height, c.breadth)
-    add("stem.convolution.weight", places: height * breadth)
+    var (height, width) = (c.image.height, c.image.width)
+    add("stem.convolution.weight", places: height * width)
     for (index, block) in blocks(c).enumerated() {
       // A kernel of 3 padded by 1, and one of 1 not padded, leave equally many places.
-      (height, breadth) = ((height - 1) / block.stride + 1, (breadth - 1) / block.stride + 1)
-      let name = "blocks.\(index).", places = height * breadth
+      (height, width) = ((height - 1) / block.stride + 1, (width - 1) / block.stride + 1)
+      let name = "blocks.\(index).", places = height * width
       add(name + "convolution1.weight", places: places, before: name)
       add(name + "convolution2.weight", places: places)
       if block.changes { add(name + "shortcut.convolution.weight", places: places, before: name) }

@@ -13,8 +13,7 @@ public struct Convolution: Layer {
     padding: Int? = nil, tags: Set<ParameterTag> = []
   ) {
     let inputs = input.count * kernel * kernel
-    // A patch has a size of its own, so it has a label of its own; what a channel gives to it stays together.
-    let axis = Axis.input("\(input.label).patch\(kernel)", inputs, block: kernel * kernel)
+    let axis = Axis.input(input.label, input.count, taps: kernel * kernel)
     weight = scope.parameter("weight", [output, axis], .uniform(inputs: inputs), tags: tags)
     self.stride = stride
     self.padding = padding ?? kernel / 2

@@ -85,7 +85,7 @@ package struct GrowthDraft {
     }
     for label in Set(new.parameters.flatMap { $0.axes.flatMap { $0.parts.map(\.label) } }).sorted()
     where axes[label] == nil {
-      guard let before = old.part(label)?.count, let after = new.part(label)?.count, before != after else { continue }
+      guard let before = old.part(label)?.size, let after = new.part(label)?.size, before != after else { continue }
       throw GrowthError(
         .unsupportedAxis, label,
         "it has \(before) coordinates and would have \(after), and this operator leaves widths alone",
@@ -129,7 +129,7 @@ package struct GrowthDraft {
       AxisMap.joined(
         axis.parts.map { part in
           guard let growth = axes[part.label] else { return .identity(part.count) }
-          return growth.map(for: axis.role, gainFactor: isGain ? gainFactor(growth) : 1)
+          return growth.spread(over: part.taps).map(for: axis.role, gainFactor: isGain ? gainFactor(growth) : 1)
         })
     }
     if !spec.isTrainable, maps.contains(where: { $0.entries.contains(.fresh) }) {

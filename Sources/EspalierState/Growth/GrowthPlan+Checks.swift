@@ -50,10 +50,11 @@ extension GrowthPlan {
       for (axis, map) in zip(spec.axes, origin.terms[0].maps) {
         var first = 0, firstOld = 0
         for part in axis.parts {
-          let entries = Array(map.entries[first..<first + part.count])
-          let oldPart = old.part(part.label)?.count ?? part.count
+          // All taps of a coordinate come from one old coordinate; the first stands for them.
+          let entries = stride(from: first, to: first + part.count, by: part.taps).map { map.entries[$0] }
+          let oldPart = (old.part(part.label)?.size ?? part.size) * part.taps
           let sources = entries.map { entry -> Int? in
-            if case .copy(let index, _, _) = entry { index - firstOld } else { nil }
+            if case .copy(let index, _, _) = entry { (index - firstOld) / part.taps } else { nil }
           }
           if let sighting = seen[part.label], sighting.sources != sources {
             throw GrowthError(

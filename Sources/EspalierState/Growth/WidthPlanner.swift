@@ -44,7 +44,7 @@ package struct WidthPlanner {
     try widenHeads(&draft)
     for label in grown where !Self.headLabels.contains(label) {
       let facts = LabelFacts(label, old)
-      guard let before = old.part(label)?.count, let after = new.part(label)?.count else { continue }
+      guard let before = old.part(label)?.size, let after = new.part(label)?.size else { continue }
       if facts.isIndex {
         draft.axes[label] = try .appended(before, to: after, copying: nil, copyShare: nil, fill: .mean, label: label)
         if facts.isLogits { draft.fidelity = draft.fidelity.and(.exactOnOldLogits) }
@@ -79,12 +79,12 @@ package struct WidthPlanner {
           remedy: "keep the width of a head (headWidth: \(before.block)) and grow the number of heads: rotary "
             + "frequencies depend on the width")
       }
-      guard after.count >= before.count else {
+      guard after.size >= before.size else {
         throw GrowthError(
-          .shrinks, label, "it has \(before.count) coordinates and would have \(after.count)",
-          remedy: "write \(before.count) or more")
+          .shrinks, label, "it has \(before.size) coordinates and would have \(after.size)",
+          remedy: "write \(before.size) or more")
       }
-      return after.count > before.count
+      return after.size > before.size
     }
   }
 

@@ -58,8 +58,8 @@ package struct ModelLaws: Sendable, CustomStringConvertible {
       for part in spec.axes.flatMap(\.parts) {
         let first = sizes[part.label, default: part]
         try expect(
-          first.count == part.count, "'\(part.label)' is \(part.count) in '\(spec.name)' and \(first.count) before")
-        try expect(part.count % part.block == 0, "blocks of \(part.block) do not fill '\(part.label)'")
+          first.size == part.size, "'\(part.label)' is \(part.size) in '\(spec.name)' and \(first.size) before")
+        try expect(part.size % part.block == 0, "blocks of \(part.block) do not fill '\(part.label)'")
         sizes[part.label] = part
       }
     }
