@@ -21,6 +21,8 @@ package struct ResolvedRun: Sendable {
   package let stages: [ModelStage]
   package let schedule: Schedule
   package let order: EpochOrder
+  /// What task phases learn from, by their tasks.
+  let taskSources: [[Int]: TrainingSource]
 
   package var lanes: Int { settings.batch.resolvedLanes }
   /// As asked for, except where updates have owners (Newton–Schulz): every rank would make all of them at stage 0, in as much time as
@@ -68,9 +70,10 @@ package struct ResolvedRun: Sendable {
           "\(training.description) has \(training.sampleCount) samples, fewer than one batch of \(settings.batch.samples)",
         remedy: "choose a smaller batch, a shorter context, or 'batch: { last: keep }'")
     }
+    let sources = Self.sources(of: phases.map(\.tasks), sequence, exposure, seed: settings.seed)
+    taskSources = sources
     schedule = try Schedule(settings, rows: rows) { tasks in
-      Self.source(of: tasks, sequence, exposure, seed: settings.seed).map { Self.stepsPerEpoch($0, settings.batch) }
-        ?? batches
+      sources[tasks].map { Self.stepsPerEpoch($0, settings.batch) } ?? batches
     }
   }
 

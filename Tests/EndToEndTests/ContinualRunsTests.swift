@@ -90,7 +90,7 @@ import Testing
   func runningStatistics(method: String) throws {
     let set = [
       "methods=\(Self.methods(method))",
-      "model={ residualNetwork: { width: 4, depth: 1, channels: 1, height: 2, breadth: 5 } }",
+      "model={ residualNetwork: { width: 4, depth: 1, image: { channels: 1, height: 2, width: 5 } } }",
     ]
     try Runs.inTemporaryDirectory { directory in
       func train(_ name: String, _ stage: Int, ranks: Int, resumes: Bool = false, stopsAfter stop: Int = 0) throws
@@ -117,6 +117,53 @@ import Testing
       #expect(
         with.digests.slots.first { $0.name == "head.weight/value" }?.digest
           == without.digests.slots.first { $0.name == "head.weight/value" }?.digest)
+    }
+  }
+
+  @Test(
+    "where tasks are known each sample competes within its own task, also where several are learned at once",
+    arguments: ["methods=[joint]", "schedule=[{task: {together: true, epochs: 12}}]"])
+  func together(_ set: String) throws {
+    try Runs.inTemporaryDirectory { directory in
+      let run = directory + "/run"
+      let outcome = try Runs.train(
+        Self.recipe, set: ["tasks.setting=task", "data.synthetic.noise=0.5", "schedule=[{task: {epochs: 12}}]", set],
+        ranks: 2, in: run
+      ).outcome
+      // Among rows that do not have a sample's class, the logarithm of its odds would fall below 0.
+      #expect((0..<0.3).contains(outcome.lastLoss), "\(outcome.lastLoss)")
+      let results = try TaskFile.read(run), accuracy = try #require(results.views[.task]?.accuracy)
+      for task in results.tasks.indices {
+        #expect(try #require(accuracy[learned: 3, task: task]).fraction > 0.9, "task \(task)")
+      }
+    }
+  }
+
+  @Test("importances are measured on what a task was learned from, also where all tasks share their classes")
+  func importances() throws {
+    func importance(_ set: [String]) throws -> Digest? {
+      try Runs.inTemporaryDirectory { directory in
+        let result = try Runs.train(
+          Self.recipe, set: ["tasks.setting=domain", "methods=[ewc]"] + set, ranks: 1, in: directory + "/run")
+        return result.digests.slots.first { $0.name == "head.weight/ewc.importance" }?.digest
+      }
+    }
+    // The same weights, since no step is taken, and other samples: other importances.
+    let still = "optimizer={ sgd: { rate: 0, momentum: 0 } }"
+    let first = try importance([still, "schedule=[{task: {tasks: [0], steps: 1}}]"])
+    let second = try importance([still, "schedule=[{task: {tasks: [1], steps: 1}}]"])
+    #expect(first != nil && first != second)
+  }
+
+  @Test("records are samples and no weights: an export leaves them behind")
+  func exportedWithoutRecords() throws {
+    try Runs.inTemporaryDirectory { directory in
+      let result = try Self.result("derpp", ranks: 2, in: directory + "/run")
+      let reader = try CheckpointReader(result.outcome.checkpoint)
+      #expect(reader.tensors.contains { $0.name == "records.inputs" })
+      let export = try CheckpointExport(reader, slots: ["value"], element: .float32, table: nil, model: "mlp")
+      #expect(
+        export.entries.map(\.name).sorted() == reader.tensors.map(\.name).filter { !$0.hasPrefix("records.") }.sorted())
     }
   }
 

@@ -103,6 +103,9 @@ import Testing
       let count = Int32(task.classes.count)
       #expect(task.rows == (settings.setting == .domain ? Array(0..<count) : Array(next..<next + count)))
       next += count
+      if settings.setting != .domain {
+        for row in task.rows { #expect(sequence.rows(competingWith: row) == task.rows) }
+      }
       #expect(sequence.seenRows(after: index) == (settings.setting == .domain ? task.rows : Array(0..<next)))
     }
     #expect(sequence.classCount == (settings.setting == .domain ? sequence.tasks[0].classes.count : Int(next)))

@@ -8,7 +8,7 @@ public import EspalierNN
 public struct ExperienceReplay: ContinualMethod {
   /// What the mean runs over.
   public enum Average: String, Codable, Sendable, CaseIterable {
-    /// Batch and draw together: each sample counts the same (Buzzega et al. 2020, arXiv:2004.07211).
+    /// Batch and draw are one batch, also for batch norm: each sample counts the same (Buzzega et al. 2020, arXiv:2004.07211).
     case samples
     /// Half the mean of each (Liang and Li 2023, for LODE's host).
     case halves
@@ -44,7 +44,9 @@ public struct ExperienceReplay: ContinualMethod {
   }
 
   public var replay: Replay? {
-    Replay(capacity: options.buffer, draws: [.init(Self.draw, count: options.samples)])
+    Replay(
+      capacity: options.buffer,
+      draws: [.init(Self.draw, count: options.samples, joinsStream: options.average == .samples)])
   }
 
   public func shape(_ loss: inout StepLoss) {

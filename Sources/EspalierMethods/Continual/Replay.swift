@@ -12,12 +12,16 @@ public struct Replay: Hashable, Sendable {
     public let count: Int
     /// Whether records of the task under way are left out.
     public let earlierTasksOnly: Bool
+    /// Whether batch norm takes its records and the stream's samples as one batch, as where a program concatenates the two; otherwise
+    /// each as a batch of its own.
+    public let joinsStream: Bool
 
     /// A draw of its parts.
-    public init(_ name: String, count: Int, earlierTasksOnly: Bool = false) {
+    public init(_ name: String, count: Int, earlierTasksOnly: Bool = false, joinsStream: Bool = false) {
       self.name = name
       self.count = count
       self.earlierTasksOnly = earlierTasksOnly
+      self.joinsStream = joinsStream
     }
   }
 

@@ -10,18 +10,16 @@ extension ContinualEngine {
     let like = try run.emptyBatch()
     try pass(count: drawn.entries.count) { range in
       self.run.augmented(self.batch(of: drawn, range, like: like), step: self.step)
-    } rows: { range in
-      drawn.entries[range].map { self.rowsThatCompete(inTask: $0.task) }
     }
   }
 
-  /// Hands out the squares of gradients, batch after batch of the task's samples: of each lane's mean gradient, summed over lanes in
+  /// Hands out the squares of gradients, batch after batch of what the task is learned from: of each lane's mean gradient, summed over lanes in
   /// order; `body` gets the factor that makes the whole a mean over lanes. Collective.
   /// - Parameter batches: 0 = one pass.
   /// - Returns: the batches.
   func squaredGradients(batches: Int, _ body: (Float) -> Void) throws -> Int {
-    guard let task, let sequence = run.sequence else { return 0 }
-    let data = sequence.tasks[taskNumber(task)].training
+    guard let task else { return 0 }
+    let data = run.source(inPhase: phase).dataset
     let order = EpochOrder(
       sampleCount: data.sampleCount,
       key: RandomKey(seed: run.settings.seed).child("importance").child(UInt64(task.number)))
@@ -35,25 +33,17 @@ extension ContinualEngine {
       let samples = order.samples(epoch: 0, places: UInt64(index * size)..<UInt64((index + 1) * size))
       try pass(count: size, divides: .byLane) { range in
         try data.batch(of: Array(samples[range]))
-      } rows: { range in
-        range.map { _ in task.setting == .task ? task.classes : [] }
       }
       body(1 / Float(count * run.lanes))
     }
     return count
   }
 
-  /// The task's number in the sequence.
-  private func taskNumber(_ task: TaskInfo) -> Int {
-    run.sequence?.tasks.firstIndex { $0.rows == task.classes } ?? task.number
-  }
-
   private enum Divisor { case byBatch, byLane }
 
   /// Forward and backward of the lanes of some samples. Collective.
   private func pass(
-    count: Int, divides: Divisor = .byBatch, _ batch: (Range<Int>) throws -> Batch,
-    rows: (Range<Int>) -> [[Int32]]
+    count: Int, divides: Divisor = .byBatch, _ batch: (Range<Int>) throws -> Batch
   ) throws {
     let store = session.store
     for turn in session.turns {
@@ -65,16 +55,11 @@ extension ContinualEngine {
       let logits = session.model.logits(samples, on: tape)
       let part = StepLoss.Part(
         targets: samples.targets.values, count: divides == .byLane ? max(range.count, 1) : count,
-        competing: rows(range).filter { !$0.isEmpty })
+        competing: competing(samples.targets.values))
       tape.backward(from: logits.shaped([(part, 0..<range.count)]).tensor)
       try store.endPass(recording: true)
     }
     try store.finishGradients()
-  }
-
-  func rowsThatCompete(inTask number: Int) -> [Int32] {
-    guard let task, task.setting == .task else { return [] }
-    return number < task.earlierTasks.count ? task.earlierTasks[number] : task.classes
   }
 }
 

@@ -12,22 +12,25 @@ extension ResolvedRun {
   /// What a phase of the schedule learns from.
   package func source(inPhase phase: Int) -> TrainingSource {
     let tasks = schedule.phases.indices.contains(phase) ? schedule.phases[phase].tasks : []
-    return Self.source(of: tasks, sequence, exposure, seed: settings.seed)
-      ?? TrainingSource(dataset: data.training, order: order)
+    return taskSources[tasks] ?? TrainingSource(dataset: data.training, order: order)
   }
 
-  /// What tasks are learned from; nil for none.
-  static func source(
-    of tasks: [Int], _ sequence: TaskSequence?, _ exposure: Exposure, seed: UInt64
-  ) -> TrainingSource? {
-    guard let sequence, let last = tasks.last else { return nil }
-    let learned = exposure == .seen ? Array(0...(tasks.max() ?? last)) : tasks
-    let dataset: any Dataset =
-      learned.count == 1
-      ? sequence.tasks[learned[0]].training
-      : JoinedDataset(learned.map { sequence.tasks[$0].training }, named: "\(learned.count) tasks together")
-    let key = RandomKey(seed: seed).child("data").child("task").child(UInt64(last))
-    return TrainingSource(dataset: dataset, order: EpochOrder(sampleCount: dataset.sampleCount, key: key))
+  /// What the task phases of a recipe are learned from, by their tasks: joined once, since a joined set hashes all its labels.
+  static func sources(
+    of phases: [[Int]], _ sequence: TaskSequence?, _ exposure: Exposure, seed: UInt64
+  ) -> [[Int]: TrainingSource] {
+    var sources: [[Int]: TrainingSource] = [:]
+    for tasks in phases where sources[tasks] == nil {
+      guard let sequence, let last = tasks.last else { continue }
+      let learned = exposure == .seen ? Array(0...(tasks.max() ?? last)) : tasks
+      let dataset: any Dataset =
+        learned.count == 1
+        ? sequence.tasks[learned[0]].training
+        : JoinedDataset(learned.map { sequence.tasks[$0].training }, named: "\(learned.count) tasks together")
+      let key = RandomKey(seed: seed).child("data").child("task").child(UInt64(last))
+      sources[tasks] = TrainingSource(dataset: dataset, order: EpochOrder(sampleCount: dataset.sampleCount, key: key))
+    }
+    return sources
   }
 
   /// The steps of one pass over what tasks are learned from.

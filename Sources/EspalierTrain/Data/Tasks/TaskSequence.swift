@@ -31,12 +31,22 @@ public struct TaskSequence: Sendable {
   public let joint: DataSplits
   /// A hash of everything that decides the sequence and its samples.
   public let contentHash: UInt64
+  /// The task of each row; in the setting `domain` the first.
+  private let tasksOfRows: [Int]
 
   /// The rows of the tasks up to `task`, itself included, ascending.
   /// - Precondition: there is such a task.
   public func seenRows(after task: Int) -> [Int32] {
     require(tasks.indices.contains(task), "task \(task) is none of \(tasks.count)")
     return Set(tasks[...task].flatMap(\.rows)).sorted()
+  }
+
+  /// The rows of the task that has a row.
+  /// - Precondition: one task has it, so the setting is not `domain`.
+  public func rows(competingWith row: Int32) -> [Int32] {
+    require(
+      setting != .domain && tasksOfRows.indices.contains(Int(row)), "row \(row) is of no one task of \(tasks.count)")
+    return tasks[tasksOfRows[Int(row)]].rows
   }
 
   /// Opens what a recipe names: `tasks.sets` where there are any, otherwise `data`.
@@ -108,6 +118,7 @@ public struct TaskSequence: Sendable {
     }
     self.tasks = tasks
     classCount = rowCount
+    tasksOfRows = (0..<Int32(rowCount)).map { row in tasks.firstIndex { $0.rows.contains(row) } ?? 0 }
     joint = DataSplits(
       training: JoinedDataset(tasks.map(\.training), named: "\(tasks.count) tasks together"),
       validation: JoinedDataset(tasks.map(\.test), named: "the tests of \(tasks.count) tasks"))
