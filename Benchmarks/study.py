@@ -2,6 +2,7 @@
 import fnmatch
 import json
 import math
+import re
 import subprocess
 import sys
 import time
@@ -14,12 +15,14 @@ ROOT = Path(__file__).resolve().parent.parent
 class Study:
     """Runs recipes, each once.
 
-    A cell names a run. Its line has the command, the recipe, the seed, the commit, the validation loss, the floating-point operations and
-    the seconds of training, and the seconds a step of every phase.
+    A cell names a run. Its line has the command, the recipe, the seed, the commit, when it ended and after how many seconds, and what
+    `measure(run, entries)` makes of the run's folder and its journal. A run that ends because numbers were not finite has the line
+    `diverged`, where that is given; any other failure ends the study.
     """
 
-    def __init__(self, folder, espalier, only=None, minutes=0, dry=False, jobs=1):
+    def __init__(self, folder, espalier, measure, only=None, minutes=0, dry=False, jobs=1, diverged=None):
         self.folder, self.espalier, self.only, self.dry, self.jobs = Path(folder), espalier, only, dry, jobs
+        self.measure, self.diverged = measure, diverged
         self.folder.mkdir(parents=True, exist_ok=True)
         self.path = self.folder / "ledger.jsonl"
         self.lines = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
@@ -52,7 +55,7 @@ class Study:
     def run(self, cell, recipe):
         if time.monotonic() > self.deadline:
             return
-        run = self.folder / "runs" / cell.replace("/", "-")
+        run = self.folder / "runs" / re.sub(r"[^A-Za-z0-9.]+", "-", cell)
         subprocess.run(["rm", "-rf", str(run)], check=True)
         run.parent.mkdir(exist_ok=True)
         file = Path(f"{run}.yaml")
@@ -60,25 +63,22 @@ class Study:
         command = [self.espalier, "train", str(file), "--run", str(run)]
         started = time.monotonic()
         done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
+        line = dict(cell=cell, command=" ".join(command), recipe=recipe, seed=recipe["seed"], commit=self.commit)
+        if done.returncode == 0:
+            entries = [json.loads(entry) for entry in (run / "metrics.jsonl").read_text().splitlines()]
+            line.update(self.measure(run, entries))
+        elif self.diverged is not None and "not finite" in done.stdout + done.stderr:
+            line.update(self.diverged, note="diverged")
+        else:
             sys.exit(f"{cell} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        entries = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-        steps = [entry for entry in entries if entry["kind"] == "step"]
-        phases = {}
-        for entry in steps:
-            phases.setdefault(str(entry["phase"]), []).append(entry["secondsPerStep"])
-        line = dict(
-            cell=cell, command=" ".join(command), recipe=recipe, seed=recipe["seed"], commit=self.commit,
-            loss=[entry["loss"] for entry in entries if entry["kind"] == "evaluation"][-1],
-            steps=steps[-1]["step"], operations=steps[-1]["total"]["operations"],
-            targets=steps[-1]["total"]["targets"], trainingSeconds=steps[-1]["total"]["seconds"],
-            secondsPerStep={phase: sorted(values)[len(values) // 2] for phase, values in phases.items()},
-            growths=[{key: entry[key] for key in ("step", "operator", "to", "lossBefore", "lossAfter", "seconds")}
-                     for entry in entries if entry["kind"] == "growth"],
-            seconds=round(time.monotonic() - started, 2), finished=time.strftime("%Y-%m-%dT%H:%M:%S"))
+        line.update(seconds=round(time.monotonic() - started, 2), finished=time.strftime("%Y-%m-%dT%H:%M:%S"))
         self.append(line)
-        print(f"{cell}: loss {line['loss']:.4f} in {line['seconds']:.0f} s", flush=True)
+        print(f"{cell}: {self.headline(line)} in {line['seconds']:.0f} s", flush=True)
         subprocess.run(["rm", "-rf", str(run)], check=True)
+
+    @staticmethod
+    def headline(line):
+        return f"loss {line['loss']:.4f}" if "loss" in line else f"accuracy {line['accuracy']:.1f} %"
 
     def append(self, line):
         with self.path.open("a") as ledger:
@@ -89,3 +89,19 @@ class Study:
 def mean(values):
     values = list(values)
     return sum(values) / len(values)
+
+
+def training(run, entries):
+    """Loss and work of a run: the validation loss at its end, operations, targets and seconds of training, the median seconds a step of
+    every phase, and its growths."""
+    steps = [entry for entry in entries if entry["kind"] == "step"]
+    phases = {}
+    for entry in steps:
+        phases.setdefault(str(entry["phase"]), []).append(entry["secondsPerStep"])
+    return dict(
+        loss=[entry["loss"] for entry in entries if entry["kind"] == "evaluation"][-1],
+        steps=steps[-1]["step"], operations=steps[-1]["total"]["operations"],
+        targets=steps[-1]["total"]["targets"], trainingSeconds=steps[-1]["total"]["seconds"],
+        secondsPerStep={phase: sorted(values)[len(values) // 2] for phase, values in phases.items()},
+        growths=[{key: entry[key] for key in ("step", "operator", "to", "lossBefore", "lossAfter", "seconds")}
+                 for entry in entries if entry["kind"] == "growth"])
