@@ -38,9 +38,11 @@ public struct Catalogue: Sendable {
     continual: [
       AveragedGradientMemory.self,
       DarkExperienceReplay.self,
+      DualGradientProjection.self,
       ElasticWeightConsolidation.self,
       ExperienceReplay.self,
       Finetune.self,
+      GradientProjectionMemory.self,
       Joint.self,
       LearningWithoutForgetting.self,
       LossDecoupling.self,

@@ -46,8 +46,13 @@ public enum LayoutPlanner {
   }
 
   /// What an optimizer asks for.
-  package static func costs(_ blueprint: Blueprint, for optimizer: any Optimizer) -> [Int] {
-    costs(blueprint, granularity: { optimizer.granularity(of: $0) }, cost: { optimizer.cost(of: $0) })
+  /// - Parameter isWhole: what others want whole as well.
+  package static func costs(
+    _ blueprint: Blueprint, for optimizer: any Optimizer, isWhole: (ParameterSpec) -> Bool = { _ in false }
+  ) -> [Int] {
+    costs(
+      blueprint, granularity: { isWhole($0) ? .matrix : optimizer.granularity(of: $0) },
+      cost: { optimizer.cost(of: $0) })
   }
 
   /// - Parameter costs: see above.

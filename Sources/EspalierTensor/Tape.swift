@@ -38,6 +38,8 @@ public final class Tape {
   public var groups: [Int] = []
   /// What part of the step's samples this batch is: its weight in statistics that are kept from step to step.
   public var share: Double = 1
+  /// Told by layers what they read; nil for nobody. Segments that are computed again do not tell twice.
+  public var inputObserver: ((_ layer: String, _ input: LayerInput) -> Void)?
   private var nodes: [Node] = []
 
   /// An empty tape.

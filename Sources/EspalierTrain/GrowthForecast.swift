@@ -29,7 +29,7 @@ extension RunPlan {
   /// The growths of the schedule, in order.
   package var growths: [GrowthForecast] {
     func memory(_ blueprint: Blueprint) -> [Int] {
-      let costs = LayoutPlanner.costs(blueprint, for: run.optimizer)
+      let costs = run.ownerCosts(blueprint)
       let layout = LayoutPlanner.plan(blueprint, ranks: ranks, costs: costs)
       let slots = SlotTable(blueprint, run.optimizer, methods: run.methodSlots)
       return MemoryPlan(blueprint, layout, stage: run.stage, lanes: run.lanes, slots: slots).byRank.map(\.total)

@@ -54,7 +54,8 @@ package final class RankSession {
     logitClipping = LogitClipping(built.clips)
     optimizer = run.optimizer
     store = Store(
-      built, for: optimizer, methods: run.methodSlots,
+      built, table: SlotTable(built.blueprint, optimizer, methods: run.methodSlots),
+      ownerCosts: run.ownerCosts(built.blueprint),
       options: Store.Options(stage: run.stage, lanes: run.lanes, poisons: run.settings.checks.memory),
       communicator: communicator)
     store.recompute(run.settings.recompute)

@@ -46,7 +46,6 @@ package struct ResolvedRun: Sendable {
     let context = try catalogue.context(settings.model)
     let sequence = try TaskSequence.open(settings.tasks, data: settings.data, context: context)
     self.sequence = sequence
-    try Self.check(methods, settings, sequence)
     let exposure: Exposure = methods.contains { $0.exposure == .seen } ? .seen : .task
     self.exposure = exposure
     data = try sequence?.joint ?? DataCatalogue.open(settings.data, context: context)
@@ -58,8 +57,9 @@ package struct ResolvedRun: Sendable {
     blueprint = stages[0].blueprint
     try settings.checkFreeze(of: blueprint)
     try optimizer.check(stages[stages.count - 1].blueprint)
-    let optimizer = optimizer, asked = ZeroStage(rawValue: settings.stage) ?? .slots
-    let haveOwners = stages.contains { LayoutPlanner.costs($0.blueprint, for: optimizer).contains { $0 > 0 } }
+    try Self.check(methods, settings, sequence, stages)
+    let optimizer = optimizer, methods = methods, asked = ZeroStage(rawValue: settings.stage) ?? .slots
+    let haveOwners = stages.contains { Self.ownerCosts($0.blueprint, optimizer, methods).contains { $0 > 0 } }
     stage = haveOwners && !asked.shardsSlots ? .slots : asked
     order = EpochOrder(sampleCount: training.sampleCount, seed: settings.seed)
     let batches = order.batchesPerEpoch(samples: settings.batch.samples, last: settings.batch.last)
@@ -75,6 +75,15 @@ package struct ResolvedRun: Sendable {
     schedule = try Schedule(settings, rows: rows) { tasks in
       sources[tasks].map { Self.stepsPerEpoch($0, settings.batch) } ?? batches
     }
+  }
+
+  /// By parameter: what decides the owner of one that optimizer or methods want whole, and 0 for one that may be cut.
+  package func ownerCosts(_ blueprint: Blueprint) -> [Int] { Self.ownerCosts(blueprint, optimizer, methods) }
+
+  private static func ownerCosts(
+    _ blueprint: Blueprint, _ optimizer: any Optimizer, _ methods: [any ContinualMethod]
+  ) -> [Int] {
+    LayoutPlanner.costs(blueprint, for: optimizer) { spec in methods.contains { $0.granularity(of: spec) == .matrix } }
   }
 
   /// A hash of all samples and how they come.

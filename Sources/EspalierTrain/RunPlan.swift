@@ -22,7 +22,7 @@ package struct RunPlan: Sendable {
     self.run = run
     self.ranks = ranks
     let layout = LayoutPlanner.plan(
-      run.blueprint, ranks: ranks, costs: LayoutPlanner.costs(run.blueprint, for: run.optimizer))
+      run.blueprint, ranks: ranks, costs: run.ownerCosts(run.blueprint))
     self.layout = layout
     let slots = SlotTable(run.blueprint, run.optimizer, methods: run.methodSlots)
     memory = MemoryPlan(run.blueprint, layout, stage: run.stage, lanes: run.lanes, slots: slots)

@@ -193,7 +193,7 @@ package final class Trainer {
       session, number: state.cursor.grown.count, history: state.growths, isSaving: saver.isSaving, isAtBorder: true)
     let (grown, finished) = try growth.run(recorder: options.watchdog?.recorder(of: communicator.rank))
     session = grown
-    tasks?.engine.move(to: grown)
+    try tasks?.engine.move(to: grown)
     step = TrainingStep(grown, clip: run.settings.clip, seed: run.settings.seed, engine: tasks?.engine)
     saver.forgetFrozen()
     state.note(finished, growth, grown.modelStage, origin, run.settings)

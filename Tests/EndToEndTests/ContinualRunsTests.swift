@@ -1,5 +1,8 @@
+import EspalierComm
 import EspalierMethods
+import EspalierNN
 import EspalierState
+import EspalierTensor
 import EspalierTesting
 import EspalierTrain
 import Foundation
@@ -33,6 +36,11 @@ import Testing
     }
   }
 
+  /// The method in a setting that it works in.
+  static func settings(_ name: String) -> [String] {
+    ["methods=\(methods(name))"] + (["gpm", "dualgpm"].contains(name) ? ["tasks.setting=task"] : [])
+  }
+
   static let names = Catalogue.standard.continual.map { $0.name }
 
   /// The digest of all slots and records, the matrix and the reservoir.
@@ -45,11 +53,12 @@ import Testing
       }
     }
     let records = state.continual?.reservoir?.entries.map { "\($0.place).\($0.sample).\($0.row)" } ?? []
-    return "\(result.digests.total) \(matrices) \(records)"
+    let memories = state.continual?.memories.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" } ?? []
+    return "\(result.digests.total) \(matrices) \(records) \(memories)"
   }
 
   static func result(_ method: String, _ set: [String] = [], ranks: Int, in run: String) throws -> Runs.Result {
-    try Runs.train(recipe, set: ["methods=\(methods(method))"] + set, ranks: ranks, in: run)
+    try Runs.train(recipe, set: settings(method) + set, ranks: ranks, in: run)
   }
 
   @Test(
@@ -77,7 +86,7 @@ import Testing
       var last: Runs.Result?
       for (ranks, stage, stop) in [(2, 3, 3), (4, 1, 8), (1, 0, 13), (3, 2, 0)] {
         last = try Runs.train(
-          Self.recipe, set: ["methods=\(Self.methods(method))", "stage=\(stage)"], ranks: ranks, in: cut,
+          Self.recipe, set: Self.settings(method) + ["stage=\(stage)"], ranks: ranks, in: cut,
           resumes: last != nil, stopsAfter: stop)
       }
       #expect(try Self.fingerprint(try #require(last), cut) == reference)
@@ -167,6 +176,53 @@ import Testing
     }
   }
 
+  /// What a checkpoint's model says of the first task's samples, on its classes.
+  private func outputs(of checkpoint: String, _ set: [String]) throws -> [Float] {
+    let recipe = Self.recipe
+    return try Ranks.run(1) { communicator in
+      let reader = try CheckpointReader(checkpoint), state = try TrainingState(from: reader)
+      let run = try ResolvedRun(
+        RunSettings(
+          recipe: SettingsFile(text: recipe, name: "recipe"), overrides: set, choices: Catalogue.standard.choices))
+      let session = try RankSession(run, communicator, growths: state.cursor.grown.count)
+      try Relayout(from: reader).read(into: session.store, slots: [.value])
+      try session.store.share()
+      let task = try #require(run.sequence).tasks[0]
+      let batch = try task.training.batch(of: (0..<UInt64(task.training.sampleCount)).map { $0 })
+      let logits = session.model.logits(batch, on: Tape(pool: session.pool, mode: .inference, samples: batch.samples))
+      let (values, columns) = (logits.values, logits.shape.columns)
+      try session.store.endPass(recording: false)
+      return (0..<batch.samples.count).flatMap { row in task.rows.map { values[row * columns + Int($0)] } }
+    }[0]
+  }
+
+  @Test(
+    "what the network says of an old task does not move while another is learned, also when it grows between them",
+    arguments: ["gpm", "dualgpm"], [false, true])
+  func oldOutputsStay(method: String, grows: Bool) throws {
+    // Fewer samples than dimensions, so that their span leaves room, and all of it remembered.
+    let set = [
+      "tasks.setting=task", "data.synthetic.features=40", "data.synthetic.samples=60",
+      "methods=[{\(method): {threshold: 0.999999999999, rise: 0, samples: [0], convention: paper}}]",
+      "model.mlp.width=48",
+      "optimizer.sgd.momentum=0",
+      grows
+        ? "schedule=[{task: {tasks: [0], epochs: 3}},{grow: {operator: duplicate, to: {width: 96}}},{task: {tasks: [1], epochs: 3}}]"
+        : "schedule=[{task: {tasks: [0], epochs: 3}},{task: {tasks: [1], epochs: 3}}]",
+    ]
+    try Runs.inTemporaryDirectory { directory in
+      let first = try Runs.train(Self.recipe, set: set, ranks: 2, in: directory + "/run", stopsAfter: 6)
+      let before = try outputs(of: first.outcome.checkpoint, set)
+      let last = try Runs.train(Self.recipe, set: set + ["stage=3"], ranks: 3, in: directory + "/run", resumes: true)
+      #expect(last.outcome.step == 12)
+      let after = try outputs(of: last.outcome.checkpoint, set)
+      let moved = zip(before, after).map { abs($0 - $1) }.max() ?? .infinity
+      #expect(moved <= 1e-5, "\(moved)")
+      let results = try TaskFile.read(directory + "/run"), accuracy = try #require(results.views[.task]?.accuracy)
+      #expect(try #require(accuracy[learned: 2, task: 1]).fraction > 0.6)
+    }
+  }
+
   @Test("every rank computes its lanes' samples and its share of the records, and no more", arguments: [1, 2, 3, 4])
   func shares(ranks: Int) throws {
     try Runs.inTemporaryDirectory { directory in
@@ -226,6 +282,19 @@ import Testing
       (["methods=[lode]"], "methods.0.lode"),
       (["methods=[er, er]"], "methods.1"), (["tasks.setting=task", "methods=[er, lode]"], "methods.1.lode"),
       (["tasks.setting=domain", "methods=[lwf]"], "methods.0.lwf"),
+      (["methods=[gpm]"], "methods.0.gpm"),
+      (
+        [
+          "tasks.setting=task", "methods=[dualgpm]",
+          "model={ residualNetwork: { width: 4, depth: 1, image: { channels: 1, height: 2, width: 5 } } }",
+        ], "methods.dualgpm"
+      ),
+      (
+        [
+          "tasks.setting=task", "methods=[gpm]",
+          "schedule=[{task: {tasks: [0]}},{grow: {operator: zeroPad, to: {width: 48}}},{task: {}}]",
+        ], "methods.gpm"
+      ),
       (["methods=[{er: {buffer: 999}}]"], "methods.er.buffer"),
       (["schedule=[{task: {tasks: [0, 0]}}]"], "schedule.0.task.tasks"),
       (["schedule=[{task: {tasks: [3]}}]"], "schedule.0.task.tasks"),

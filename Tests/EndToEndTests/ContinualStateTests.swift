@@ -33,7 +33,8 @@ import Testing
           .reduce(.zero) { $0 + $1.digest }
         let run = try ResolvedRun(
           RunSettings(
-            recipe: SettingsFile(text: ContinualRunsTests.recipe, name: "recipe"), overrides: [Self.methods(name)],
+            recipe: SettingsFile(text: ContinualRunsTests.recipe, name: "recipe"),
+            overrides: ContinualRunsTests.settings(name),
             choices: Catalogue.standard.choices))
         let slots = result.digests.slots.map(\.name)
         for slot in run.methods.flatMap(\.slots) {
@@ -52,7 +53,7 @@ import Testing
     arguments: ContinualRunsTests.names)
   func heads(name: String) throws {
     // One evaluation batch holds samples of all tasks.
-    let set = [Self.methods(name), "tasks.heads=grow", "evaluate={every: 3, batch: 64}"]
+    let set = ContinualRunsTests.settings(name) + ["tasks.heads=grow", "evaluate={every: 3, batch: 64}"]
     try Runs.inTemporaryDirectory { directory in
       let run = directory + "/run"
       let result = try Runs.train(ContinualRunsTests.recipe, set: set, ranks: 1, in: run)

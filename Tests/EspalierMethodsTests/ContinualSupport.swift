@@ -38,6 +38,15 @@ final class OneWeight: MethodSession {
   func descend(rate: Float) { for i in values.indices { values[i] -= rate * gradient[i] } }
 
   func notes(_ name: String) -> [Double] { noted[name] ?? [] }
+  var parameters: [ParameterSpec] { [LooseParameter(values, gradient: gradient, slots: []).spec] }
+
+  func moments(of layers: [(layer: String, samples: Int)], _ statistic: InputStatistic) throws -> InputMoments {
+    InputMoments(layers: [], lanes: [:])
+  }
+
+  func decompose<Answer: Codable & Sendable>(
+    _ moments: InputMoments, _ answer: (_ layer: String, _ moments: DoubleMatrix) throws -> Answer
+  ) throws -> [String: Answer] { [:] }
 
   func forEachShard(_ body: (ParameterShard) -> Void) {
     let count = values.count

@@ -34,6 +34,14 @@ public protocol ContinualMethod: Sendable, SendableMetatype {
   /// Refuses a setting that it cannot work in.
   /// - Throws: `MethodError`.
   func check(_ setting: TaskSetting, with others: [String]) throws
+  /// Refuses a model that it cannot protect.
+  /// - Throws: `MethodError`.
+  func check(_ blueprint: Blueprint) throws
+  /// Refuses a growth after the first task.
+  /// - Throws: `MethodError`.
+  func check(_ growth: InputGrowth, of blueprint: Blueprint) throws
+  /// What it asks of the cuts of a weight: whether one rank must have all of its gradient.
+  func granularity(of spec: ParameterSpec) -> Granularity
   /// A task begins.
   mutating func taskBegan(_ session: any MethodSession) throws
   /// A step begins: before its lanes are computed.
@@ -49,6 +57,8 @@ public protocol ContinualMethod: Sendable, SendableMetatype {
   mutating func updated(_ session: any MethodSession) throws
   /// A task is over.
   mutating func taskEnded(_ session: any MethodSession) throws
+  /// The model has grown. Slots have grown with it; this is for what lies in `memory`.
+  mutating func grown(_ growth: InputGrowth) throws
 }
 
 /// Of a method that remembers nothing.
@@ -73,6 +83,9 @@ extension ContinualMethod {
   public var exposure: Exposure { .task }
   public var measured: String? { nil }
   public func check(_ setting: TaskSetting, with others: [String]) throws {}
+  public func check(_ blueprint: Blueprint) throws {}
+  public func check(_ growth: InputGrowth, of blueprint: Blueprint) throws {}
+  public func granularity(of spec: ParameterSpec) -> Granularity { .element }
   public mutating func taskBegan(_ session: any MethodSession) throws {}
   public mutating func stepBegan(_ session: any MethodSession) throws {}
   public func shape(_ loss: inout StepLoss) throws {}
@@ -80,6 +93,7 @@ extension ContinualMethod {
   public func keeps(_ session: any MethodSession) -> [Bool]? { nil }
   public mutating func updated(_ session: any MethodSession) throws {}
   public mutating func taskEnded(_ session: any MethodSession) throws {}
+  public mutating func grown(_ growth: InputGrowth) throws {}
 }
 
 /// The samples that a task is learned from.

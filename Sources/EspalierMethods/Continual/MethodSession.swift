@@ -1,3 +1,4 @@
+public import EspalierNN
 public import EspalierState
 public import EspalierTensor
 
@@ -32,6 +33,25 @@ public protocol MethodSession: AnyObject {
   /// in order and divided by their number.
   /// - Parameter batches: batches of the task, from the first of a keyed order; 0 = one pass.
   func addSquaredGradients(batches: Int, to slot: String) throws
+  /// What the model is made of.
+  var parameters: [ParameterSpec] { get }
+  /// Sums over what layers read on samples of the task, as the model sees them when it is measured: the first of a keyed order.
+  /// - Parameters:
+  ///   - layers: the names of their weights, and of how many samples each is to be; 0 = all of the task.
+  ///   - statistic: what is summed.
+  func moments(of layers: [(layer: String, samples: Int)], _ statistic: InputStatistic) throws -> InputMoments
+  /// Has each layer's sum, over lanes in their order, looked at by one rank, the costly ones shared out evenly, and tells everyone the
+  /// answers. Decompositions belong in here: LAPACK need not give the same bits on two nodes.
+  func decompose<Answer: Codable & Sendable>(
+    _ moments: InputMoments, _ answer: (_ layer: String, _ moments: DoubleMatrix) throws -> Answer
+  ) throws -> [String: Answer]
   /// The slot of a teacher has changed: what is run from now on has the new weights.
   func refresh(teacher slot: String) throws
+}
+
+extension MethodSession {
+  /// Σ h hᵀ over rows h that layers read.
+  public func moments(of layers: [(layer: String, samples: Int)]) throws -> InputMoments {
+    try moments(of: layers, .moments)
+  }
 }

@@ -21,6 +21,8 @@ public struct Convolution: Layer {
 
   /// x `[samples, inputs, height, width]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    x.convolution2D(weight.on(x.tape), stride: stride, padding: padding)
+    let weight = weight.on(x.tape)
+    return x.observed(by: self.weight.spec.name, weight: weight, stride: stride, padding: padding)
+      .convolution2D(weight, stride: stride, padding: padding)
   }
 }

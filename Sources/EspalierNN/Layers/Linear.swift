@@ -21,5 +21,7 @@ public struct Linear: Layer {
   public var featureCount: Int { weight.spec.axes[1].count }
 
   /// x `[…, in]` to `[…, out]`.
-  public func callAsFunction(_ x: Tensor) -> Tensor { x.linear(weight.on(x.tape), bias: bias?.on(x.tape)) }
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    x.observed(by: weight.spec.name).linear(weight.on(x.tape), bias: bias?.on(x.tape))
+  }
 }

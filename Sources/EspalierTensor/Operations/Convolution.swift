@@ -21,9 +21,19 @@ extension Tensor {
   }
 }
 
+extension Tensor {
+  /// Tells the tape's observer that a convolution reads the patches of this tensor.
+  public func observed(by layer: String, weight: Tensor, stride: Int, padding: Int) -> Tensor {
+    if let observer = tape.inputObserver {
+      observer(layer, LayerInput(patches: Patches(self, weight, stride: stride, padding: padding).whole, of: self))
+    }
+    return self
+  }
+}
+
 /// The patches of one convolution and the products with them.
 private struct Patches {
-  private var whole: ck_patch_shape
+  let whole: ck_patch_shape
   private let outputs: Int
   /// Samples whose patches are multiplied at once: small images give too few columns for a good product.
   private let together: Int

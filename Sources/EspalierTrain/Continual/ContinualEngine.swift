@@ -55,10 +55,20 @@ package final class ContinualEngine {
       reservoir: session.records?.reservoir, results: results)
   }
 
-  /// Another model has taken the place of the old one.
-  package func move(to session: RankSession) {
+  /// Another model has taken the place of the old one. Collective.
+  package func move(to session: RankSession) throws {
     self.session = session
     copies = [:]
+    guard let plan = session.modelStage.growth?.plan else { return }
+    // One rank's answer: what a method computes need not have the same bits on two nodes.
+    let memories = try session.communicator.decide("memories of a growth") {
+      try methods.indices.map { index in
+        var method = methods[index]
+        try method.grown(InputGrowth(plan))
+        return try method.encodedMemory()
+      }
+    }
+    for (index, memory) in memories.enumerated() { try methods[index].restoreMemory(memory) }
   }
 
   // MARK: Tasks

@@ -79,13 +79,32 @@ extension ResolvedRun {
 
   /// Refuses what does not go with the data.
   /// - Throws: `SettingsError`.
-  static func check(_ methods: [any ContinualMethod], _ settings: RunSettings, _ sequence: TaskSequence?) throws {
+  static func check(
+    _ methods: [any ContinualMethod], _ settings: RunSettings, _ sequence: TaskSequence?, _ stages: [ModelStage]
+  ) throws {
+    func under(_ subject: String, _ check: () throws -> Void) throws {
+      do { try check() } catch let error as MethodError {
+        throw SettingsError(
+          .conflict, subject: subject, reason: "methods: '\(error.subject)': \(error.reason)", remedy: error.remedy)
+      }
+    }
     for case .task(let phase) in settings.schedule where phase.stop.patience > 0 {
       guard sequence?.tasks.allSatisfy({ $0.heldOut != nil }) ?? true else {
         throw SettingsError(
           .conflict, subject: "tasks.heldOut",
           reason: "a task phase has stop.patience, and no samples are held out to stop by",
           remedy: "write tasks.heldOut: 5%")
+      }
+    }
+    for method in methods { try under("methods.\(method.name)") { try method.check(stages[0].blueprint) } }
+    let firstTask = settings.schedule.firstIndex { if case .task = $0 { true } else { false } } ?? 0
+    for stage in stages {
+      // Phases of the recipe expand to at least as many, and growths of heads among them give no layer other inputs.
+      guard let growth = stage.growth, growth.phase > firstTask else { continue }
+      for method in methods {
+        try under("methods.\(method.name)") {
+          try method.check(InputGrowth(growth.plan), of: growth.plan.old)
+        }
       }
     }
     guard let sequence, let replay = methods.lazy.compactMap(\.replay).first,

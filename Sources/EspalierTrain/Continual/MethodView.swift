@@ -75,5 +75,17 @@ final class MethodView: MethodSession {
     precondition(count > 0, "a task has at least one batch")
   }
 
+  var parameters: [ParameterSpec] { store.blueprint.parameters }
+
+  func moments(of layers: [(layer: String, samples: Int)], _ statistic: InputStatistic) throws -> InputMoments {
+    try engine.moments(of: layers, statistic)
+  }
+
+  func decompose<Answer: Codable & Sendable>(
+    _ moments: InputMoments, _ answer: (_ layer: String, _ moments: DoubleMatrix) throws -> Answer
+  ) throws -> [String: Answer] {
+    try engine.decompose(moments, answer)
+  }
+
   func refresh(teacher slot: String) throws { try engine.refresh(slot) }
 }

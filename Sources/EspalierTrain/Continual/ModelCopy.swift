@@ -18,7 +18,7 @@ final class ModelCopy {
     model = built.model
     store = Store(
       built, table: SlotTable(built.blueprint, all: []) { _ in [] },
-      ownerCosts: LayoutPlanner.costs(built.blueprint, for: session.optimizer),
+      ownerCosts: session.run.ownerCosts(built.blueprint),
       options: Store.Options(
         stage: session.run.stage, lanes: session.run.lanes, poisons: session.run.settings.checks.memory),
       communicator: session.communicator)
