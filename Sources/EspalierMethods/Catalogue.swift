@@ -36,6 +36,7 @@ public struct Catalogue: Sendable {
       ZeroPad.self,
     ],
     continual: [
+      AdaptivePlasticity.self,
       AveragedGradientMemory.self,
       DarkExperienceReplay.self,
       DualGradientProjection.self,

@@ -5,7 +5,7 @@ extension Blueprint {
   /// where it is trained, and once for the input where anything before is.
   /// - Parameter source: the first parameter that has no part in what the product reads; nil for its weight itself.
   public func product(with parameter: Int, rows: Int, before source: Int? = nil) -> ProductOperations {
-    let product = 2 * rows * parameters[parameter].count
+    let product = 2 * rows * (parameters[parameter].count - parameters[parameter].mixtureCount)
     let own = parameters[parameter].isTrainable ? product : 0
     let input = isTrained(before: source ?? parameter) ? product : 0
     return ProductOperations(forward: product, backward: own + input, recomputed: isSwept(parameter) ? product : 0)
@@ -27,4 +27,12 @@ extension Blueprint {
   }
 
   private func isTrained(before parameter: Int) -> Bool { parameters[..<parameter].contains { $0.isTrainable } }
+}
+
+extension ParameterSpec {
+  /// Elements in columns for mixtures of the inputs: they are folded into the others before the product.
+  fileprivate var mixtureCount: Int {
+    guard axes.count == 2, axes[1].role == .input else { return 0 }
+    return axes[0].count * axes[1].parts.dropFirst().reduce(0) { $0 + $1.count }
+  }
 }

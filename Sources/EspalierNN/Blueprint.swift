@@ -26,6 +26,10 @@ public struct ParameterTag: Hashable, Codable, Sendable, ExpressibleByStringLite
   /// No weight but a statistic of activations that is kept from step to step, such as batch norm's mean. Its gradient is how far
   /// it is from what the batch has, and it follows by a fixed share of that: optimizers and methods never see it.
   public static let statistic: ParameterTag = "statistic"
+  /// The kernels of a convolution.
+  public static let convolution: ParameterTag = "convolution"
+  /// How inputs that were added to a layer are mixed from its own.
+  public static let mixture: ParameterTag = "mixture"
 }
 
 /// A number that the model computes with and that no gradient moves: an ε, a factor on the logits.

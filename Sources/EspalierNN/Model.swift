@@ -14,8 +14,15 @@ public protocol Model: SendableMetatype {
   init(_ scope: Scope, _ configuration: Configuration)
   /// The logits of a batch, `[targets, classes]`: one row for each entry of `batch.targets`.
   func logits(_ batch: Batch, on tape: Tape) -> Tensor
+  /// The configuration in which layers read mixtures of their inputs as well; nil for a model whose layers cannot.
+  /// - Parameter added: by the name of a layer's weight and by task, in the order of learning.
+  static func widened(_ configuration: Configuration, by added: [String: [Int]]) -> Configuration?
   /// What the matrix products of the forward and backward pass of one sample take.
   static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> ProductOperations
+}
+
+extension Model {
+  public static func widened(_ configuration: Configuration, by added: [String: [Int]]) -> Configuration? { nil }
 }
 
 /// What a model must know of its data.

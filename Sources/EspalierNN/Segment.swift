@@ -68,12 +68,12 @@ public struct Segment<Body: Layer>: Layer {
     guard let tensor = input as? Tensor, let body = body as? any Layer<Tensor> else { return body(input) }
     let tape = tensor.tape
     let plain = Tape(pool: tape.pool, mode: .unrecorded, key: tape.key, samples: tape.samples)
-    (plain.groups, plain.share) = (tape.groups, tape.share)
+    (plain.groups, plain.share, plain.task) = (tape.groups, tape.share, tape.task)
     let isTracked = tensor.node != nil
     let output = body(plain.variable(tensor))
     return tape.record(output.storage, output.shape, inputs: [tensor], always: true) { gradient, gradients in
       let replay = Tape(pool: tape.pool, mode: .recording, key: tape.key, samples: tape.samples)
-      (replay.groups, replay.share) = (tape.groups, tape.share)
+      (replay.groups, replay.share, replay.task) = (tape.groups, tape.share, tape.task)
       // Where nothing before is trained, the gradient of the input is not computed.
       let start = isTracked ? replay.variable(tensor) : replay.lent(tensor)
       let end = body(start)

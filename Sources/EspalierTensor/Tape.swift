@@ -38,6 +38,8 @@ public final class Tape {
   public var groups: [Int] = []
   /// What part of the step's samples this batch is: its weight in statistics that are kept from step to step.
   public var share: Double = 1
+  /// The task that the batch is of, in the order of learning, where that is known and layers differ by it; nil for the newest.
+  public var task: Int?
   /// Told by layers what they read; nil for nobody. Segments that are computed again do not tell twice.
   public var inputObserver: ((_ layer: String, _ input: LayerInput) -> Void)?
   private var nodes: [Node] = []

@@ -84,6 +84,7 @@ package struct Evaluation {
     let batch = try data.batch(of: samples)
     ProgressCounter.tick()
     let tape = Tape(pool: session.pool, mode: .inference, samples: samples)
+    tape.task = session.task
     let logits = (copy?.model ?? session.model).logits(batch, on: tape)
     let values = terms(logits, batch)
     try (copy?.store ?? session.store).endPass(recording: false)

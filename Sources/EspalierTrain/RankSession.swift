@@ -28,18 +28,25 @@ package final class RankSession {
   let recorder: FlightRecorder?
   /// Passes belong to an evaluation.
   var isEvaluating = false
+  /// The task that passes are of, in the order of learning; nil where none is known.
+  var task: Int?
+  /// Growths of the schedule that are done.
+  let growths: Int
   /// The step under way, from 1.
   var step = 0
 
   /// - Parameters:
   ///   - growths: how many of the schedule's growths are done.
+  ///   - added: by layer and task, inputs that methods have added.
   ///   - records: those of the session before a growth; nil makes empty ones where the run has any.
   package init(
-    _ run: ResolvedRun, _ communicator: Communicator, growths: Int = 0, records: ReplayMemory? = nil,
+    _ run: ResolvedRun, _ communicator: Communicator, growths: Int = 0, added: [String: [Int]] = [:],
+    records: ReplayMemory? = nil,
     recorder: FlightRecorder? = nil
   ) throws {
     self.run = run
-    modelStage = run.stage(after: growths)
+    modelStage = try run.stage(after: growths).widened(by: added, run.settings)
+    self.growths = growths
     self.recorder = recorder
     self.communicator = communicator
     guard communicator.size <= run.lanes else {
@@ -67,6 +74,11 @@ package final class RankSession {
       in: LaneDealing(lanes: run.lanes, ranks: communicator.size, order: run.stage.laneOrder),
       order: run.stage.laneOrder)
     if let recorder { note(passesIn: recorder) }
+  }
+
+  /// Of the model that a checkpoint's state is of.
+  package convenience init(_ run: ResolvedRun, _ communicator: Communicator, at state: TrainingState) throws {
+    try self.init(run, communicator, growths: state.cursor.grown.count, added: state.continual?.added ?? [:])
   }
 
   /// Tells the recorder of every segment that a pass enters.

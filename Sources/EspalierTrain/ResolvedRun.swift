@@ -96,6 +96,8 @@ package struct ResolvedRun: Sendable {
 /// A model type with its checked configuration.
 package protocol ResolvedModel: Sendable {
   func make(_ scope: Scope) -> any Model
+  /// With layers that read more; nil for a model that cannot.
+  func widened(by added: [String: [Int]]) -> (any ResolvedModel)?
   /// What the matrix products of one sample take, forward and backward.
   func operationsPerSample(_ blueprint: Blueprint) -> ProductOperations
   /// The configuration with every default and everything that the data decided.
@@ -105,6 +107,7 @@ package protocol ResolvedModel: Sendable {
 private struct Resolved<M: Model>: ResolvedModel {
   let checked: M.Configuration
   func make(_ scope: Scope) -> any Model { M(scope, checked) }
+  func widened(by added: [String: [Int]]) -> (any ResolvedModel)? { M.widened(checked, by: added).map(Resolved.init) }
   func operationsPerSample(_ blueprint: Blueprint) -> ProductOperations { M.operationsPerSample(checked, blueprint) }
   var configuration: any Settings { checked }
 }

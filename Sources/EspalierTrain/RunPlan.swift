@@ -1,4 +1,5 @@
 import EspalierComm
+import EspalierMethods
 import EspalierNN
 package import EspalierState
 import Foundation
@@ -32,6 +33,16 @@ package struct RunPlan: Sendable {
     update = UpdatePlan(run.blueprint, layout, run.optimizer, stage: run.stage)
     traffic = TrafficPlan(
       run.blueprint, layout, stage: run.stage, lanes: run.lanes, clippedHeads: run.clippedHeads)
+  }
+
+  /// Bytes of second moments that the busiest rank holds while methods look at what layers read: a matrix a layer and lane, in double
+  /// precision. 0 without such methods.
+  package var momentBytes: Int {
+    let squares = run.blueprint.parameters.reduce(0) { sum, spec in
+      guard run.methods.contains(where: { $0.granularity(of: spec) == .matrix }) else { return sum }
+      return sum + 8 * spec.axes[1].count * spec.axes[1].count
+    }
+    return squares * ((run.lanes + ranks - 1) / ranks)
   }
 
   /// Bytes of all slots that a checkpoint holds, before compression.
@@ -76,6 +87,8 @@ package struct RunPlanReport: Codable, Sendable {
   package let checkpointBytes: Int
   /// The part of a checkpoint that later ones link instead of writing it.
   package let frozenBytes: Int
+  /// Of the busiest rank, while methods look at what layers read.
+  package let momentBytes: Int
   package let update: UpdatePlan
   package let byRank: [Rank]
 
@@ -95,6 +108,7 @@ package struct RunPlanReport: Codable, Sendable {
     growths = plan.growths
     checkpointBytes = plan.checkpointBytes
     frozenBytes = 4 * (plan.run.blueprint.count - plan.run.blueprint.trainedCount)
+    momentBytes = plan.momentBytes
     update = plan.update
     byRank = (0..<plan.ranks).map { rank in
       let bytes = plan.memory.byRank[rank]

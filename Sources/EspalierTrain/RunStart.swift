@@ -113,7 +113,8 @@ package struct RunStart: Codable, Sendable {
 
   /// The growths that are done are still those of the recipe.
   private static func checkGrowths(of state: TrainingState, _ run: ResolvedRun, _ catalogue: Catalogue) throws {
-    let done = state.cursor.grown, stage = run.stage(after: done.count)
+    let done = state.cursor.grown
+    let stage = try run.stage(after: done.count).widened(by: state.continual?.added ?? [:], run.settings)
     let sameModel =
       state.grown.map {
         $0.constants == stage.constants && catalogue.isSame($0.choice, stage.choice)

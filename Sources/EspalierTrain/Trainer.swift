@@ -1,4 +1,5 @@
 package import EspalierComm
+import EspalierMethods
 import EspalierNN
 import EspalierState
 import EspalierTensor
@@ -59,7 +60,8 @@ package final class Trainer {
     self.lock = lock
     try start.checkSharing(communicator, options.runDirectory)
     let session = try RankSession(
-      run, communicator, growths: start.state.cursor.grown.count, recorder: watchdog?.recorder(of: rank))
+      run, communicator, growths: start.state.cursor.grown.count, added: start.state.continual?.added ?? [:],
+      recorder: watchdog?.recorder(of: rank))
     self.session = session
     watchdog?.record(in: options.runDirectory, rank: rank)
     session.step = start.state.step
@@ -93,6 +95,9 @@ package final class Trainer {
     while true {
       switch state.cursor.advance(run.schedule) {
       case .step(let planned):
+        if let request = try tasks?.widening(before: planned) {
+          try recorder.span("widening", .phase) { try widen(request, planned) }
+        }
         let stops = try recorder.span("step \(planned.number)", .phase) { try takeStep(planned) }
         if trace?.countStep() == true { try endTrace() }
         if stops { return try stop() }
@@ -158,8 +163,7 @@ package final class Trainer {
     let seconds = ReportClock.uptime() - started
     state.totals.add(
       samples: plan.sampleCount,
-      operationsPerSample: run.stage(after: state.cursor.grown.count).operationsPerSample(
-        recompute: run.settings.recompute), seconds: seconds)
+      operationsPerSample: session.modelStage.operationsPerSample(recompute: run.settings.recompute), seconds: seconds)
     state.cursor.note(
       ScheduleCursor.StepOutcome(
         loss: result.isFinite ? result.loss : .nan, operations: state.totals.operations, targets: state.targets),
@@ -198,6 +202,36 @@ package final class Trainer {
     saver.forgetFrozen()
     state.note(finished, growth, grown.modelStage, origin, run.settings)
     report.grew(finished, step: state.step, progress(in: planned.phase))
+  }
+
+  /// Layers read more from this step on. The checkpoint before it does not, so that a crash in here repeats it.
+  private func widen(_ request: LayerWidening, _ planned: ScheduleCursor.PlannedStep) throws {
+    guard let tasks else { return }
+    let started = ReportClock.uptime(), before = session.modelStage.blueprint.count
+    if !request.added.isEmpty {
+      try endTrace()
+      if let last = try saver.finish() { try saved(last) }
+      session = try ModelWidening(session).run(
+        tasks.engine.added, request, task: session.task ?? 0,
+        recorder: options.watchdog?.recorder(of: communicator.rank))
+      try tasks.engine.move(to: session)
+      step = TrainingStep(session, clip: run.settings.clip, seed: run.settings.seed, engine: tasks.engine)
+      saver.forgetFrozen()
+      state.note(widening: request, from: before, to: session.modelStage, origin, run.settings)
+    }
+    let mean = request.measured.values.reduce(0, +) / Double(max(request.measured.count, 1))
+    report.measured(
+      state.step,
+      request.added.isEmpty
+        ? "no layer reads more"
+        : "layers read more: \(request.text); \(before) → \(session.modelStage.blueprint.count) parameters",
+      JournalEntry(
+        .tasks, step: state.step,
+        fields: [
+          "added": .mapping(request.added.mapValues { .integer($0) }),
+          "measured": .mapping(request.measured.mapValues { .number($0) }), "meanMeasured": .number(mean),
+          "seconds": .number(ReportClock.uptime() - started),
+        ]))
   }
 
   /// Another phase begins: of tasks, with samples of its own.

@@ -1,3 +1,4 @@
+import EspalierMethods
 import EspalierNN
 package import EspalierState
 import Foundation
@@ -109,6 +110,19 @@ extension TrainingState {
         ], settings))
   }
 
+  /// Writes down that layers read more.
+  mutating func note(
+    widening request: LayerWidening, from parameters: Int, to stage: ModelStage, _ origin: RunOrigin,
+    _ settings: RunSettings
+  ) {
+    grown = GrownModel(stage.choice, stage.constants)
+    lineage.append(
+      origin.entry(
+        .widen, step: step - 1,
+        changes: ["layers read more: \(request.text)", "\(parameters) → \(stage.blueprint.count) parameters"], settings)
+    )
+  }
+
   /// The model whose weights these are.
   package func model(in settings: RunSettings) -> GrownModel {
     grown ?? GrownModel(settings.model, settings.constants)
@@ -117,7 +131,7 @@ extension TrainingState {
 
 /// One event in the history of a run.
 package struct LineageEntry: Codable, Sendable, Hashable {
-  package enum Event: String, Codable, Sendable { case start, resume, reshard, grow, imported = "import" }
+  package enum Event: String, Codable, Sendable { case start, resume, reshard, grow, widen, imported = "import" }
 
   package let event: Event
   /// Steps done before it.

@@ -134,6 +134,7 @@ package final class TrainingStep {
       pool: session.pool, mode: .recording, key: key.child(UInt64(step)), samples: batch.samples)
     tape.share = Double(stream.weight) / Double(max(weight, 1))
     tape.groups = shaped?.groups ?? []
+    tape.task = session.task
     let logits = session.model.logits(batch, on: tape)
     let loss =
       shaped.map { term(of: $0, logits, weight: weight) }

@@ -32,13 +32,14 @@ import Testing
     case "lode": "[ { er: { buffer: 24, samples: 10, average: halves } }, { lode: {} } ]"
     case "esmer": "[ { esmer: { buffer: 24, samples: 10, frequency: 0.7, decay: 0.9 } } ]"
     case "agem": "[ { agem: { buffer: 24, samples: 10 } } ]"
+    case "api": "[ { api: { retention: 0.95, samples: [40], warmup: 1, start: activations } } ]"
     default: "[ { \(name): {} } ]"
     }
   }
 
   /// The method in a setting that it works in.
   static func settings(_ name: String) -> [String] {
-    ["methods=\(methods(name))"] + (["gpm", "dualgpm"].contains(name) ? ["tasks.setting=task"] : [])
+    ["methods=\(methods(name))"] + (["gpm", "dualgpm", "api"].contains(name) ? ["tasks.setting=task"] : [])
   }
 
   static let names = Catalogue.standard.continual.map { $0.name }
@@ -84,7 +85,8 @@ import Testing
       let whole = directory + "/whole", cut = directory + "/cut"
       let reference = try Self.fingerprint(try Self.result(method, ranks: 1, in: whole), whole)
       var last: Runs.Result?
-      for (ranks, stage, stop) in [(2, 3, 3), (4, 1, 8), (1, 0, 13), (3, 2, 0)] {
+      // Among them the last step of a task, behind which its inputs are looked at, and the first of wider layers.
+      for (ranks, stage, stop) in [(2, 3, 3), (3, 0, 6), (4, 1, 8), (2, 0, 10), (1, 0, 13), (3, 2, 0)] {
         last = try Runs.train(
           Self.recipe, set: Self.settings(method) + ["stage=\(stage)"], ranks: ranks, in: cut,
           resumes: last != nil, stopsAfter: stop)
@@ -116,6 +118,30 @@ import Testing
       _ = try train("cut", 3, ranks: 2, stopsAfter: 8)
       #expect(try train("cut", 0, ranks: 1, resumes: true) == reference)
     }
+  }
+
+  @Test(
+    "every shipped recipe over tasks is one that can be run",
+    arguments: ["launch/recipes/continual", "launch/recipes/continual/kanji"])
+  func recipes(folder: String) throws {
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().path
+    let names = try FileManager.default.contentsOfDirectory(atPath: "\(root)/\(folder)").filter {
+      $0.hasSuffix(".yaml")
+    }
+    // The kanji are not shipped; any images in their place do to read the recipe.
+    let path = "data.images.path=\(root)/launch/data/fashion-mini"
+    var used: Set<String> = []
+    for name in names {
+      let overrides = folder.hasSuffix("kanji") ? [path, "tasks.perTask=2", "data.images.pad=32"] : [path]
+      let run = try ResolvedRun(
+        RunSettings(
+          recipe: SettingsFile(path: "\(root)/\(folder)/\(name)"), overrides: overrides,
+          choices: Catalogue.standard.choices))
+      used.formUnion(run.methods.map(\.name))
+      #expect(run.schedule.stepCount > 0, "\(name)")
+    }
+    #expect(used.isSuperset(of: Set(Self.names).subtracting(["joint"])))
   }
 
   @Test("finetune is the same, bit for bit, as no method")
@@ -184,12 +210,14 @@ import Testing
       let run = try ResolvedRun(
         RunSettings(
           recipe: SettingsFile(text: recipe, name: "recipe"), overrides: set, choices: Catalogue.standard.choices))
-      let session = try RankSession(run, communicator, growths: state.cursor.grown.count)
+      let session = try RankSession(run, communicator, at: state)
       try Relayout(from: reader).read(into: session.store, slots: [.value])
       try session.store.share()
       let task = try #require(run.sequence).tasks[0]
       let batch = try task.training.batch(of: (0..<UInt64(task.training.sampleCount)).map { $0 })
-      let logits = session.model.logits(batch, on: Tape(pool: session.pool, mode: .inference, samples: batch.samples))
+      let tape = Tape(pool: session.pool, mode: .inference, samples: batch.samples)
+      tape.task = 0
+      let logits = session.model.logits(batch, on: tape)
       let (values, columns) = (logits.values, logits.shape.columns)
       try session.store.endPass(recording: false)
       return (0..<batch.samples.count).flatMap { row in task.rows.map { values[row * columns + Int($0)] } }
@@ -220,6 +248,38 @@ import Testing
       #expect(moved <= 1e-5, "\(moved)")
       let results = try TaskFile.read(directory + "/run"), accuracy = try #require(results.views[.task]?.accuracy)
       #expect(try #require(accuracy[learned: 2, task: 1]).fraction > 0.6)
+    }
+  }
+
+  @Test(
+    "API widens layers where little of a gradient survives, keeps what it learned, and starts as it was where asked to")
+  func widening() throws {
+    // Few samples in many dimensions, so that inputs of old tasks leave room.
+    let set = [
+      "tasks.setting=task", "data.synthetic.features=40", "data.synthetic.samples=60", "optimizer.sgd.momentum=0",
+      "methods=[{api: {threshold: 0.999999999999, rise: 0, samples: [0], convention: paper, retention: 0.99}}]",
+      "schedule=[{task: {tasks: [0], epochs: 3}},{task: {tasks: [1], epochs: 3}}]",
+    ]
+    try Runs.inTemporaryDirectory { directory in
+      let first = try Runs.train(Self.recipe, set: set, ranks: 2, in: directory + "/run", stopsAfter: 6)
+      let before = try outputs(of: first.outcome.checkpoint, set)
+      let last = try Runs.train(Self.recipe, set: set + ["stage=3"], ranks: 3, in: directory + "/run", resumes: true)
+      let state = try TrainingState(from: CheckpointReader(last.outcome.checkpoint))
+      let added = try #require(state.continual?.added)
+      #expect(added.values.allSatisfy { $0.count == 2 && $0[0] == 0 && $0[1] > 0 } && !added.isEmpty)
+      #expect(state.grown?.choice.name == "mlp" && state.lineage.contains { $0.event == .widen })
+      // With the inputs of its own time the first task says what it said.
+      let after = try outputs(of: last.outcome.checkpoint, set)
+      let moved = zip(before, after).map { abs($0 - $1) }.max() ?? .infinity
+      #expect(moved <= 1e-5, "\(moved)")
+      #expect(throws: SettingsError.self) {
+        _ = try ResolvedRun(
+          RunSettings(
+            recipe: SettingsFile(text: Self.recipe, name: "recipe"),
+            overrides: set + [
+              "model={ visionTransformer: { width: 8, depth: 1, heads: 2, patch: 1, image: { channels: 1, height: 5, width: 8 } } }"
+            ], choices: Catalogue.standard.choices))
+      }
     }
   }
 

@@ -38,6 +38,9 @@ final class OneWeight: MethodSession {
   func descend(rate: Float) { for i in values.indices { values[i] -= rate * gradient[i] } }
 
   func notes(_ name: String) -> [Double] { noted[name] ?? [] }
+  func gather(_ own: [String: Double]) throws -> [String: Double] { own }
+  func values(of parameters: [String]) throws -> [String: [Float]] { [:] }
+  func forEachBatchGradient(_ body: () throws -> Void) throws { try body() }
   var parameters: [ParameterSpec] { [LooseParameter(values, gradient: gradient, slots: []).spec] }
 
   func moments(of layers: [(layer: String, samples: Int)], _ statistic: InputStatistic) throws -> InputMoments {

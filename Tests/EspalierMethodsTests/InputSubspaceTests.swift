@@ -182,4 +182,122 @@ import Testing
     all.embed(adding: 2)
     #expect(all.kind == .retain && all.count == 2 && all.dimension == 5)
   }
+
+  struct Expansion: Decodable {
+    struct Layer: Decodable {
+      let grr: Double
+      let cap: Int
+      let paper_round_half_up: Int
+      let code_ceil_capped: Int
+    }
+    struct Layers: Decodable { let layers: [Layer] }
+    struct Patches: Decodable {
+      let activation: [[[[Double]]]]
+      let kernel2_stride1_pad0: [[Double]]
+      let kernel3_stride2_pad1: [[Double]]
+    }
+    struct Start: Decodable {
+      let channel_patch_spectral_norms: [[Double]]
+      let columns: Int
+      let projector: [[Double]]
+    }
+    struct Merged: Decodable {
+      struct Linear: Decodable {
+        let weight: [[Double]]
+        let phi: [[Double]]
+        let effective: [[Double]]
+      }
+      let phi_task1: [[Double]]
+      let phi_task2: [[Double]]
+      let weight: [[[[Double]]]]
+      let effective: [String: [[[[Double]]]]]
+      let linear: Linear
+    }
+    let K: Double
+    let rho: Double
+    let expansion: Layers
+    let patches: Patches
+    let new_input_map_init: Start
+    let merged_weight: Merged
+  }
+
+  @Test("counts of new inputs in both conventions, as in paper and code")
+  func counts() throws {
+    let golden: Expansion = try Self.golden("api")
+    for convention in [SubspaceOptions.Convention.code, .paper] {
+      var options = AdaptivePlasticity.Options()
+      (options.expansion, options.retention, options.convention) = (golden.K, golden.rho, convention)
+      let method = try AdaptivePlasticity(options)
+      for layer in golden.expansion.layers {
+        let wanted = convention == .code ? layer.code_ceil_capped : layer.paper_round_half_up
+        #expect(method.count(for: layer.grr, inputs: layer.cap) == wanted, "\(convention), \(layer.grr)")
+      }
+    }
+  }
+
+  @Test("what a convolution reads is told as in the authors' code, its channels' norms as well")
+  func observed() throws {
+    let golden: Expansion = try Self.golden("api"), images = golden.patches.activation
+    let values = images.joined().joined().joined().map(Float.init)
+    for (kernel, stride, padding, patches) in [
+      (2, 1, 0, golden.patches.kernel2_stride1_pad0), (3, 2, 1, golden.patches.kernel3_stride2_pad1),
+    ] {
+      let tape = Tape(pool: Pool(poisons: true), mode: .inference)
+      let channels = images[0].count
+      let x = tape.constant(values, [images.count, channels, images[0][0].count, images[0][0][0].count])
+      let weight = tape.constant(
+        Array(repeating: 0, count: channels * kernel * kernel), [1, channels * kernel * kernel])
+      var moments = DoubleMatrix(rows: patches.count, columns: patches.count)
+      var norms = DoubleMatrix(rows: channels, columns: channels)
+      tape.inputObserver = { _, input in
+        input.addSecondMoments(ofFirst: images.count, to: &moments)
+        try? input.addChannelNorms(ofFirst: images.count, to: &norms)
+      }
+      _ = x.observed(by: "layer", weight: weight, stride: stride, padding: padding)
+      let wanted = Self.moments(patches)
+      let found = DoubleMatrix(upperTriangle: moments.upperTriangle, count: patches.count)
+      #expect(Self.distance(found, (0..<wanted.rows).map { wanted.rows($0..<$0 + 1).values }) < 1e-4)
+      guard kernel == 2 else { continue }
+      let start = golden.new_input_map_init
+      let sum = DoubleMatrix(upperTriangle: norms.upperTriangle, count: channels)
+      let expected = Self.moments(start.channel_patch_spectral_norms)
+      #expect(Self.distance(sum, (0..<channels).map { expected.rows($0..<$0 + 1).values }) < 1e-3)
+      let leading = try SymmetricEigen(sum).vectors.rows(0..<start.columns)
+      #expect(Self.distance(leading.times(leading, transposed: true), start.projector) < 2e-4)
+    }
+  }
+
+  @Test("merged weights equal the authors' for every task, and moments of mixtures those of the mixed inputs")
+  func merged() throws {
+    let golden: Expansion = try Self.golden("api"), merged = golden.merged_weight
+    let tape = Tape(pool: Pool(poisons: true), mode: .inference)
+    func rows(_ phi: [[Double]]) -> [Float] {
+      (phi.first?.indices ?? 0..<0).flatMap { column in phi.map { Float($0[column]) } }
+    }
+    let map = tape.constant(rows(merged.phi_task1) + rows(merged.phi_task2), [3, 4])
+    let weight = tape.constant(merged.weight.joined().joined().joined().map(Float.init), [3, 28])
+    for (used, name) in [
+      (0, "task0_only_original"), (2, "after_first_expansion"), (3, "after_second_expansion"),
+    ] {
+      let wanted = try #require(merged.effective[name]).joined().joined().joined().map(Float.init)
+      #expect(zip(weight.merged(with: map, taps: 4, used: used).values, wanted).allSatisfy { abs($0 - $1) < 2e-4 })
+    }
+    let linear = merged.linear
+    let effective = tape.constant(linear.weight.joined().map(Float.init), [3, 6]).merged(
+      with: tape.constant(rows(linear.phi), [2, 4]), taps: 1, used: 2)
+    #expect(zip(effective.values, linear.effective.joined()).allSatisfy { abs(Double($0) - $1) < 2e-4 })
+
+    // Three inputs of two taps and two mixtures of them.
+    let inputs = Self.random(6, 5, 11), mixing = Self.random(2, 3, 12)
+    var mixed = DoubleMatrix(rows: 4, columns: 5)
+    for (mixture, tap) in (0..<2).flatMap({ mixture in (0..<2).map { (mixture, $0) } }) {
+      for column in 0..<5 {
+        mixed[mixture * 2 + tap, column] = (0..<3).reduce(0) { $0 + mixing[mixture, $1] * inputs[$1 * 2 + tap, column] }
+      }
+    }
+    let all = inputs.above(mixed), wanted = all.times(all, otherTransposed: true)
+    let found = AdaptivePlasticity.widened(
+      inputs.times(inputs, otherTransposed: true), by: mixing.values.map(Float.init), inputs: 3)
+    #expect(zip(found.values, wanted.values).allSatisfy { abs($0 - $1) < 1e-6 })
+  }
 }

@@ -33,6 +33,13 @@ import Testing
         + "normalization: batch, pool: { size: 3, stride: 1, padding: 1 }, image: { channels: 2, height: 5, width: 5 } } }",
       data: images),
     ModelLaws(
+      "convolutional network and its mixtures",
+      model: "{ convolutionalNetwork: { channels: [6, 8], hidden: [12], added: [[0, 2], [1, 1], [0, 3]], "
+        + "image: { channels: 2, height: 5, width: 5 } } }", data: images),
+    ModelLaws(
+      "mlp and its mixtures", model: "{ mlp: { width: 24, depth: 2, added: [[0, 3], [2]] } }",
+      data: "{ kind: classes, samples: 96, classes: 5, features: 50, validation: 16 }"),
+    ModelLaws(
       "vision transformer",
       model: "{ visionTransformer: { width: 12, depth: 2, heads: 3, patch: 2, dropout: 0.1, "
         + "image: { channels: 2, height: 6, width: 4 } } }",
@@ -92,8 +99,9 @@ import Testing
       }
     let shallow =
       type == ConvolutionalNetwork.self
-      ? ["model.convolutionalNetwork.hidden=[]", "model.convolutionalNetwork.dropout=[0]"]
+      ? ["hidden=[]", "dropout=[0]", "added=[]"].map { "model.convolutionalNetwork.\($0)" }
       : ["model.\(type.name).depth=\(type == ResidualNetwork.self ? 1 : 0)"]
+        + (type == MLP.self ? ["model.mlp.added=[]"] : [])
     for set in [[], longer, shallow] + frozen {
       try laws.productsAreCounted(set)
       try laws.productsAreCounted(set + ["recompute=true"])

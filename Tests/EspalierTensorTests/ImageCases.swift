@@ -3,7 +3,7 @@ import EspalierTesting
 
 /// Operations on images.
 extension OperationCase {
-  static let images: [OperationCase] = convolutions + norms + pools
+  static let images: [OperationCase] = convolutions + norms + pools + mixtures
 
   private struct Convolution {
     let sizes: Reference.ImageSizes
@@ -88,6 +88,30 @@ extension OperationCase {
       x[0].maxPool2D(size, stride: stride, padding: padding)
     } reference: { x in
       Reference.maxPool(x[0], s, size: size, stride: stride, padding: padding)
+    }
+  }
+
+  private static let mixtures = [mixture(3, 2, 2, 3, 2), mixture(2, 4, 3, 1, 1), mixture(2, 1, 2, 4, 0)]
+
+  /// A weight of some outputs, inputs, mixtures and taps, of whose mixtures some are used.
+  private static func mixture(_ outputs: Int, _ inputs: Int, _ mixtures: Int, _ taps: Int, _ used: Int) -> OperationCase
+  {
+    let shapes: [Shape] = [[outputs, (inputs + mixtures) * taps], [mixtures, inputs]]
+    return OperationCase(name: "merged weight, \(used) of \(mixtures) mixtures of \(taps) taps", shapes: shapes) { x in
+      x[0].merged(with: x[1], taps: taps, used: used)
+    } reference: { x in
+      var merged: [Double] = []
+      for output in 0..<outputs {
+        let row = Array(x[0][output * (inputs + mixtures) * taps..<(output + 1) * (inputs + mixtures) * taps])
+        for input in 0..<inputs {
+          for tap in 0..<taps {
+            var sum = row[input * taps + tap]
+            for mixture in 0..<used { sum += row[(inputs + mixture) * taps + tap] * x[1][mixture * inputs + input] }
+            merged.append(sum)
+          }
+        }
+      }
+      return merged
     }
   }
 

@@ -48,7 +48,7 @@ struct EvaluationJob: RankJob {
     }
     Kernels.threads = run.settings.threads
     try KernelLevel.requireUniform(communicator)
-    let session = try RankSession(run, communicator, growths: TrainingState(from: checkpoint).cursor.grown.count)
+    let session = try RankSession(run, communicator, at: TrainingState(from: checkpoint))
     try communicator.together("reading \(checkpoint.path)") {
       try Relayout(from: checkpoint).read(into: session.store, slots: [.value])
     }

@@ -74,6 +74,9 @@ struct PlanReport: Encodable {
         ),
         ("even ranks", advice.evenRanks.map(String.init).joined(separator: ", ")),
       ]
+    if plan.momentBytes > 0 {
+      rows.append(("moments", "\(Amount.bytes(plan.momentBytes)) on the busiest rank at the end of a task"))
+    }
     if !plan.update.forms.isEmpty {
       rows.append(("update", "the busiest rank does \(Amount.fixed(plan.update.imbalance, 2)) times the mean"))
     }

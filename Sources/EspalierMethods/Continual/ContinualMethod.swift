@@ -44,6 +44,10 @@ public protocol ContinualMethod: Sendable, SendableMetatype {
   func granularity(of spec: ParameterSpec) -> Granularity
   /// A task begins.
   mutating func taskBegan(_ session: any MethodSession) throws
+  /// After how many passes of a task layers may be widened; nil for never.
+  func widensAfter(_ task: TaskInfo) -> Int?
+  /// What layers read more from here on; nil for nothing.
+  mutating func widening(_ session: any MethodSession) throws -> LayerWidening?
   /// A step begins: before its lanes are computed.
   mutating func stepBegan(_ session: any MethodSession) throws
   /// What one lane's logits are made into. Called once a lane, so nothing may be remembered here; `loss.note` tells numbers of
@@ -87,6 +91,8 @@ extension ContinualMethod {
   public func check(_ growth: InputGrowth, of blueprint: Blueprint) throws {}
   public func granularity(of spec: ParameterSpec) -> Granularity { .element }
   public mutating func taskBegan(_ session: any MethodSession) throws {}
+  public func widensAfter(_ task: TaskInfo) -> Int? { nil }
+  public mutating func widening(_ session: any MethodSession) throws -> LayerWidening? { nil }
   public mutating func stepBegan(_ session: any MethodSession) throws {}
   public func shape(_ loss: inout StepLoss) throws {}
   public mutating func adjust(_ session: any MethodSession) throws {}

@@ -35,6 +35,12 @@ public protocol MethodSession: AnyObject {
   func addSquaredGradients(batches: Int, to slot: String) throws
   /// What the model is made of.
   var parameters: [ParameterSpec] { get }
+  /// One number under each name, known to some ranks, told to all.
+  func gather(_ own: [String: Double]) throws -> [String: Double]
+  /// Whole weights.
+  func values(of parameters: [String]) throws -> [String: [Float]]
+  /// One pass over what the task is learned from, in batches as they are learned, without a step: `body` finds the mean gradient of each.
+  func forEachBatchGradient(_ body: () throws -> Void) throws
   /// Sums over what layers read on samples of the task, as the model sees them when it is measured: the first of a keyed order.
   /// - Parameters:
   ///   - layers: the names of their weights, and of how many samples each is to be; 0 = all of the task.

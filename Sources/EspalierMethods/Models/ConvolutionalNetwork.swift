@@ -52,6 +52,7 @@ public struct ConvolutionalNetwork: Model {
     /// 0 = the data's.
     public var classes = 0
     public var image = ImageSize()
+    public var added: [[Int]] = []
     public init() {}
 
     public static let fields: [SettingField] = [
@@ -70,6 +71,9 @@ public struct ConvolutionalNetwork: Model {
       SettingField("bias", unit: "bool", "Whether hidden layers and the head have biases; convolutions have none."),
       SettingField("classes", unit: "classes", "Rows of the head; 0 = the data's."),
       SettingField("image", "The size of an image; the data's where it is left out."),
+      SettingField(
+        "added", unit: "inputs",
+        "For each layer in turn and by task, mixtures of its inputs that it reads as well: what the method api adds."),
     ]
   }
 
@@ -93,7 +97,7 @@ public struct ConvolutionalNetwork: Model {
       return scope.segment("blocks.\(index)") {
         ConvolutionBlock(
           $0, from: input, to: output, kernel: c.kernels[index], c, dropout: c.dropout[index],
-          tags: index == 0 ? [.rawInput] : [])
+          tags: index == 0 ? [.rawInput] : [], added: c.added(toLayer: index))
       }
     }
     let area = c.places.last.map { $0.pooled.height * $0.pooled.width } ?? c.image.height * c.image.width
@@ -104,7 +108,8 @@ public struct ConvolutionalNetwork: Model {
       return scope.segment("layers.\(index)") {
         DenseBlock(
           $0, from: axis, to: (label, c.hidden[index]), c, dropout: c.dropout[c.channels.count + index],
-          tags: c.channels.isEmpty && index == 0 ? [.rawInput] : [])
+          tags: c.channels.isEmpty && index == 0 ? [.rawInput] : [],
+          added: c.added(toLayer: c.channels.count + index))
       }
     }
     head = scope.segment("head") {
@@ -153,11 +158,27 @@ public struct ConvolutionalNetwork: Model {
         "windows of \(c.pool.size), \(c.pool.stride) apart and padded by \(c.pool.padding), are no pool",
         remedy: "write a size and a stride of at least 1, and a padding of at most half the size")
     }
+    guard c.added.count <= c.channels.count + c.hidden.count, c.added.joined().allSatisfy({ (0...65536).contains($0) })
+    else {
+      throw ModelError(
+        "added", "\(c.added) are no inputs of \(c.channels.count + c.hidden.count) layers",
+        remedy: "leave it out; the method api fills it in")
+    }
     guard c.places.count == c.channels.count else {
       throw ModelError(
         "kernels", "after \(c.places.count) of \(c.channels.count) convolutions nothing of the image is left",
         remedy: "use fewer convolutions, smaller kernels or pools, or padding: same")
     }
+    return c
+  }
+
+  /// With what a method has added.
+  public static func widened(_ configuration: Configuration, by added: [String: [Int]]) -> Configuration? {
+    var c = configuration
+    let names =
+      c.channels.indices.map { "blocks.\($0).convolution.weight" }
+      + c.hidden.indices.map { "layers.\($0).linear.weight" }
+    c.added = names.map { added[$0] ?? [] }
     return c
   }
 
@@ -175,7 +196,9 @@ public struct ConvolutionalNetwork: Model {
 
   /// One product a convolution for every place of its outputs, one a layer.
   public static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> ProductOperations {
-    let products = blueprint.parameters.indices.filter { blueprint.parameters[$0].axes.count == 2 }
+    let products = blueprint.parameters.indices.filter {
+      blueprint.parameters[$0].axes.count == 2 && !blueprint.parameters[$0].tags.contains(.mixture)
+    }
     return zip(products, configuration.places.map(\.convolved.count) + products.map { _ in 1 }).reduce(
       ProductOperations()
     ) { $0 + blueprint.product(with: $1.0, rows: $1.1) }
@@ -183,6 +206,8 @@ public struct ConvolutionalNetwork: Model {
 }
 
 extension ConvolutionalNetwork.Configuration {
+  func added(toLayer index: Int) -> [Int] { added.indices.contains(index) ? added[index] : [] }
+
   struct Size {
     let height, width: Int
     var count: Int { height * width }
@@ -214,12 +239,12 @@ struct ConvolutionBlock: Layer {
 
   init(
     _ scope: Scope, from input: ChannelGroup, to output: ChannelGroup, kernel: Int,
-    _ c: ConvolutionalNetwork.Configuration, dropout rate: Float, tags: Set<ParameterTag>
+    _ c: ConvolutionalNetwork.Configuration, dropout rate: Float, tags: Set<ParameterTag>, added: [Int]
   ) {
     convolution = scope.child("convolution") {
       Convolution(
         $0, from: (input.label, input.count), to: output.output, kernel: kernel,
-        padding: c.padding == .same ? kernel / 2 : 0, tags: tags)
+        padding: c.padding == .same ? kernel / 2 : 0, tags: tags, added: added)
     }
     norm = c.normalization.layer(scope, channels: output.count, label: output.label)
     dropout = Dropout(scope, rate: rate)
@@ -241,13 +266,13 @@ struct DenseBlock: Layer {
 
   init(
     _ scope: Scope, from input: Axis, to output: (label: String, count: Int), _ c: ConvolutionalNetwork.Configuration,
-    dropout rate: Float, tags: Set<ParameterTag>
+    dropout rate: Float, tags: Set<ParameterTag>, added: [Int]
   ) {
     linear = scope.child("linear") {
       let start = Initializer.uniform(inputs: input.count)
       return Linear(
         $0, from: input, to: .output(output.label, output.count), bias: c.bias, initializer: start,
-        biasInitializer: start, tags: tags)
+        biasInitializer: start, tags: tags, added: added)
     }
     norm = c.normalization.layer(scope, channels: output.count, label: output.label)
     dropout = Dropout(scope, rate: rate)

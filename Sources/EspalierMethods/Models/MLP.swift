@@ -25,6 +25,7 @@ public struct MLP: Model {
     public var activation = Nonlinearity.gelu
     public var dropout: Float = 0
     public var initializer = Start.small
+    public var added: [[Int]] = []
     public init() {}
 
     public static let fields: [SettingField] = [
@@ -37,6 +38,9 @@ public struct MLP: Model {
       SettingField(
         "initializer", unit: "small | xavierUniform",
         "How weights start: normal √(2/(5·inputs)), or uniform ±√(6/(inputs + outputs))."),
+      SettingField(
+        "added", unit: "inputs",
+        "For each hidden layer and by task, mixtures of its inputs that it reads as well: what the method api adds."),
     ]
   }
 
@@ -54,7 +58,7 @@ public struct MLP: Model {
       return scope.segment("layers.\(index)") {
         HiddenLayer(
           $0, from: input, to: .output("hidden.\(index)", c.width), c.activation, c.initializer, dropout: c.dropout,
-          tags: index == 0 ? [.rawInput] : [])
+          tags: index == 0 ? [.rawInput] : [], added: c.added.indices.contains(index) ? c.added[index] : [])
       }
     }
     head = scope.segment("head") {
@@ -96,6 +100,11 @@ public struct MLP: Model {
         "classes", "\(c.classes) rows cannot hold the data's \(data.classes) classes",
         remedy: "write 0 for the data's, or more")
     }
+    guard c.added.count <= max(c.depth, 0), c.added.joined().allSatisfy({ (0...65536).contains($0) }) else {
+      throw ModelError(
+        "added", "\(c.added) are no inputs of \(c.depth) hidden layers",
+        remedy: "leave it out; the method api fills it in")
+    }
     guard c.width > 0 else {
       throw ModelError("width", "\(c.width) is not positive", remedy: "write a whole number of at least 1")
     }
@@ -106,10 +115,19 @@ public struct MLP: Model {
     return c
   }
 
+  /// With what a method has added.
+  public static func widened(_ configuration: Configuration, by added: [String: [Int]]) -> Configuration? {
+    var c = configuration
+    c.added = (0..<c.depth).map { added["layers.\($0).weight"] ?? [] }
+    return c
+  }
+
   /// One product a layer.
   public static func operationsPerSample(_ configuration: Configuration, _ blueprint: Blueprint) -> ProductOperations {
-    blueprint.parameters.indices.filter { blueprint.parameters[$0].axes.count == 2 }
-      .reduce(ProductOperations()) { $0 + blueprint.product(with: $1, rows: 1) }
+    blueprint.parameters.indices.filter {
+      blueprint.parameters[$0].axes.count == 2 && !blueprint.parameters[$0].tags.contains(.mixture)
+    }
+    .reduce(ProductOperations()) { $0 + blueprint.product(with: $1, rows: 1) }
   }
 }
 
@@ -121,11 +139,11 @@ struct HiddenLayer: Layer {
 
   init(
     _ scope: Scope, from input: Axis, to output: Axis, _ activation: MLP.Nonlinearity, _ start: MLP.Start,
-    dropout rate: Float, tags: Set<ParameterTag>
+    dropout rate: Float, tags: Set<ParameterTag>, added: [Int]
   ) {
     linear = Linear(
       scope, from: input, to: output, bias: true,
-      initializer: start.initializer(inputs: input.count, outputs: output.count), tags: tags)
+      initializer: start.initializer(inputs: input.count, outputs: output.count), tags: tags, added: added)
     dropout = Dropout(scope, rate: rate)
     self.activation = activation
   }

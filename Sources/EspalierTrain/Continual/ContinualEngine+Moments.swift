@@ -30,7 +30,11 @@ extension ContinualEngine {
         let places = UInt64(first + own.lowerBound)..<UInt64(first + own.upperBound)
         session.store.begin(turn)
         let samples = try own.isEmpty ? run.emptyBatch() : data.batch(of: order.samples(epoch: 0, places: places))
-        let tape = Tape(pool: session.pool, mode: .inference, samples: samples.samples)
+        // Channel norms are those of the task that is being learned, dropout and all, as in the authors' code.
+        let tape = Tape(
+          pool: session.pool, mode: statistic == .moments ? .inference : .unrecorded, key: key(of: "moments"),
+          samples: samples.samples)
+        tape.task = session.task
         tape.inputObserver = { layer, input in
           guard let lane = turn.lane, let limit = limits[layer], failure == nil else { return }
           let seen = min(max(limit - first - own.lowerBound, 0), own.count)

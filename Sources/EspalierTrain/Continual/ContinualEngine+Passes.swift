@@ -39,6 +39,23 @@ extension ContinualEngine {
     return count
   }
 
+  /// One pass in batches of the run's size, the last one too; each leaves its mean gradient with the store for `body`. Collective.
+  func forEachBatchGradient(_ body: () throws -> Void) throws {
+    guard let task else { return }
+    let data = run.source(inPhase: phase).dataset
+    let order = EpochOrder(
+      sampleCount: data.sampleCount,
+      key: RandomKey(seed: run.settings.seed).child("retention").child(UInt64(task.number)))
+    for first in stride(from: 0, to: data.sampleCount, by: run.settings.batch.samples) {
+      let count = min(run.settings.batch.samples, data.sampleCount - first)
+      let samples = order.samples(epoch: 0, places: UInt64(first)..<UInt64(first + count))
+      try pass(count: count) { range in
+        self.run.augmented(try data.batch(of: Array(samples[range])), step: self.step)
+      }
+      try body()
+    }
+  }
+
   private enum Divisor { case byBatch, byLane }
 
   /// Forward and backward of the lanes of some samples. Collective.
@@ -52,6 +69,7 @@ extension ContinualEngine {
       let samples = try range.isEmpty ? run.emptyBatch() : batch(range)
       let tape = Tape(pool: session.pool, mode: .recording, key: key(of: "pass"), samples: samples.samples)
       tape.share = Double(range.count) / Double(max(count, 1))
+      tape.task = session.task
       let logits = session.model.logits(samples, on: tape)
       let part = StepLoss.Part(
         targets: samples.targets.values, count: divides == .byLane ? max(range.count, 1) : count,

@@ -17,6 +17,8 @@ package final class ContinualEngine {
   private(set) var phase = 0
   private var copies: [String: ModelCopy] = [:]
   let key: RandomKey
+  /// By layer and task: inputs that methods have added.
+  private(set) var added: [String: [Int]] = [:]
   /// Steps done before the one under way.
   private(set) var step = 0
   private var stepsPerEpoch = 1
@@ -45,6 +47,7 @@ package final class ContinualEngine {
     for index in methods.indices {
       if let memory = state.memories[methods[index].name] { try methods[index].restoreMemory(memory) }
     }
+    added = state.added ?? [:]
     if let reservoir = state.reservoir { session.records?.reservoir = reservoir }
   }
 
@@ -52,13 +55,14 @@ package final class ContinualEngine {
   package func state(_ results: TaskResults?) throws -> ContinualState {
     ContinualState(
       memories: Dictionary(uniqueKeysWithValues: try methods.map { ($0.name, try $0.encodedMemory()) }),
-      reservoir: session.records?.reservoir, results: results)
+      reservoir: session.records?.reservoir, results: results, added: added.isEmpty ? nil : added)
   }
 
   /// Another model has taken the place of the old one. Collective.
   package func move(to session: RankSession) throws {
     self.session = session
     copies = [:]
+    session.task = task?.number
     guard let plan = session.modelStage.growth?.plan else { return }
     // One rank's answer: what a method computes need not have the same bits on two nodes.
     let memories = try session.communicator.decide("memories of a growth") {
@@ -77,6 +81,7 @@ package final class ContinualEngine {
   package func enter(phase: Int) {
     task = run.taskInfo(inPhase: phase, headRows: headRows)
     self.phase = phase
+    session.task = task?.number
     stepsPerEpoch = max(1, ResolvedRun.stepsPerEpoch(run.source(inPhase: phase), run.settings.batch))
   }
 
@@ -94,6 +99,7 @@ package final class ContinualEngine {
     self.step = step
     try forEachMethod { try $0.taskEnded($1) }
     task = nil
+    session.task = nil
   }
 
   private func forEachMethod(_ body: (inout any ContinualMethod, MethodView) throws -> Void) throws {
@@ -108,6 +114,27 @@ package final class ContinualEngine {
 
   /// Whether a step is the last of a pass over the task's samples.
   func endsEpoch(_ step: Int) -> Bool { (step + 1).isMultiple(of: stepsPerEpoch) }
+
+  /// What methods want layers to read more before a step of the task. Collective.
+  /// - Parameters:
+  ///   - step: steps done before it.
+  ///   - inTask: of these, in the phase.
+  func widening(beforeStep step: Int, inTask: Int) throws -> LayerWidening? {
+    guard let task else { return nil }
+    self.step = step
+    for index in methods.indices where methods[index].widensAfter(task).map({ $0 * stepsPerEpoch }) == inTask {
+      var method = methods[index]
+      let request = try method.widening(view(of: method.name))
+      methods[index] = method
+      guard let request else { continue }
+      for (layer, count) in request.added {
+        let before = added[layer] ?? []
+        added[layer] = before + Array(repeating: 0, count: task.number - before.count) + [count]
+      }
+      return request
+    }
+    return nil
+  }
 
   // MARK: A step
 

@@ -12,6 +12,8 @@ package struct ContinualState: Codable, Sendable, Equatable {
   package var plateau: Plateau?
   /// What was measured.
   package var results: TaskResults?
+  /// By layer and task: inputs that methods have added to the model.
+  package var added: [String: [Int]]?
 }
 
 extension ContinualMethod {

@@ -97,6 +97,14 @@ extension ResolvedRun {
       }
     }
     for method in methods { try under("methods.\(method.name)") { try method.check(stages[0].blueprint) } }
+    // Some task, to ask which methods widen layers.
+    let later = TaskInfo(number: 1, count: 2, setting: .task, classes: [], earlierTasks: [[]], rowCount: 0)
+    if let method = methods.first(where: { $0.widensAfter(later) != nil }), stages[0].model.widened(by: [:]) == nil {
+      throw SettingsError(
+        .conflict, subject: "methods.\(method.name)",
+        reason: "'\(method.name)' widens layers, and those of the model '\(settings.model.name)' cannot be",
+        remedy: "use mlp or convolutionalNetwork, or dualgpm")
+    }
     let firstTask = settings.schedule.firstIndex { if case .task = $0 { true } else { false } } ?? 0
     for stage in stages {
       // Phases of the recipe expand to at least as many, and growths of heads among them give no layer other inputs.

@@ -77,6 +77,25 @@ final class MethodView: MethodSession {
 
   var parameters: [ParameterSpec] { store.blueprint.parameters }
 
+  func gather(_ own: [String: Double]) throws -> [String: Double] {
+    try engine.session.communicator.gatherValues(own, label: "numbers of a method").reduce(into: [:]) {
+      $0.merge($1) { first, _ in first }
+    }
+  }
+
+  func values(of parameters: [String]) throws -> [String: [Float]] {
+    let source = GatheredSlots(store)
+    var values: [String: [Float]] = [:]
+    for name in parameters {
+      guard let shape = source.shape(of: name), let start = try source.whole([name], slot: SlotSpec.value.name)[name]
+      else { continue }
+      values[name] = Array(UnsafeBufferPointer(start: start, count: shape.reduce(1, *)))
+    }
+    return values
+  }
+
+  func forEachBatchGradient(_ body: () throws -> Void) throws { try engine.forEachBatchGradient(body) }
+
   func moments(of layers: [(layer: String, samples: Int)], _ statistic: InputStatistic) throws -> InputMoments {
     try engine.moments(of: layers, statistic)
   }

@@ -33,7 +33,9 @@ final class ModelCopy {
 
   /// The logits of a batch, as in evaluation. Collective at stage 3.
   func logits(_ batch: Batch) throws -> [Float] {
-    let logits = model.logits(batch, on: Tape(pool: session.pool, mode: .inference, samples: batch.samples))
+    let tape = Tape(pool: session.pool, mode: .inference, samples: batch.samples)
+    tape.task = session.task
+    let logits = model.logits(batch, on: tape)
     let values = logits.values
     try store.endPass(recording: false)
     return values

@@ -24,12 +24,14 @@ struct TaskEvaluation {
   func measure(_ task: Int) throws -> TaskMeasure? {
     let data = sequence.tasks[task]
     guard data.rows.allSatisfy({ Int($0) < headRows }) else { return nil }
-    return try measure(data.test, rows: data.rows)
+    return try measure(data.test, of: task)
   }
 
-  /// Samples of one task, whose rows compete in the view of the task. Collective.
-  func measure(_ test: any Dataset, rows: [Int32]) throws -> TaskMeasure {
-    let views = views
+  /// Samples of one task, whose rows compete in the view of the task, and of whose time the layers are. Collective.
+  func measure(_ test: any Dataset, of task: Int) throws -> TaskMeasure {
+    let views = views, rows = sequence.tasks[task].rows, before = session.task
+    session.task = session.run.place(ofTask: task)
+    defer { session.task = before }
     let sums = try Evaluation(session, test, batch: session.run.settings.evaluate.batch, limit: 0).sums(
       measured
     ) { logits, batch in

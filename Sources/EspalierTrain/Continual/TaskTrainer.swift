@@ -80,7 +80,7 @@ final class TaskTrainer {
       headRows: run.stage(after: state.cursor.grown.count).headRows ?? sequence.classCount)
     let view: TaskView = sequence.setting == .task ? .task : .class
     let measures = try phase.tasks.compactMap { task in
-      try sequence.tasks[task].heldOut.map { try evaluation.measure($0, rows: sequence.tasks[task].rows) }
+      try sequence.tasks[task].heldOut.map { try evaluation.measure($0, of: task) }
     }
     let loss = measures.reduce(0) { $0 + ($1.losses[view] ?? 0) } / Double(max(measures.count, 1))
     for (task, measure) in zip(phase.tasks, measures) {
@@ -102,6 +102,19 @@ final class TaskTrainer {
       _ = shard.value.update(fromContentsOf: shard.slot(ResolvedRun.bestSlot))
     }
     try engine.session.store.shareUpdated()
+  }
+
+  /// What methods want layers to read more before a step; then the task goes on from its best weights, and its rate begins anew.
+  /// Collective.
+  func widening(before planned: ScheduleCursor.PlannedStep) throws -> LayerWidening? {
+    guard let request = try engine.widening(beforeStep: planned.number - 1, inTask: planned.indexInPhase) else {
+      return nil
+    }
+    if let plateau {
+      if plateau.best != nil { try takeBack() }
+      self.plateau = Plateau()
+    }
+    return request
   }
 
   /// One row of the accuracy matrix. Collective.

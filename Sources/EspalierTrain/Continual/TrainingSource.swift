@@ -38,6 +38,9 @@ extension ResolvedRun {
     source.order.batchesPerEpoch(samples: batch.samples, last: batch.last)
   }
 
+  /// The place of a task in the order of learning; nil for one that is never learned.
+  func place(ofTask task: Int) -> Int? { schedule.phases.flatMap(\.tasks).firstIndex(of: task) }
+
   /// What methods may know of a phase's tasks; the last of them stands for them where they are learned together.
   package func taskInfo(inPhase phase: Int, headRows: Int) -> TaskInfo? {
     guard let sequence, schedule.phases.indices.contains(phase), let number = schedule.phases[phase].tasks.last else {

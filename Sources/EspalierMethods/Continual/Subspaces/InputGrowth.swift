@@ -1,4 +1,4 @@
-public import EspalierState
+package import EspalierState
 
 /// Where the inputs of layers come from when a model grows.
 public struct InputGrowth {

@@ -1,5 +1,5 @@
 public import EspalierNN
-public import EspalierState
+import EspalierState
 import EspalierTensor
 
 /// What a recipe may set of a method that protects the input spaces of earlier tasks.
@@ -60,7 +60,7 @@ public struct SubspaceMemory: Codable, Sendable, Equatable {
   /// Whether a weight's inputs are observed, so that its gradient can be projected.
   static func protects(_ spec: ParameterSpec) -> Bool {
     spec.axes.count == 2 && spec.axes[1].role == .input && spec.isTrainable && !spec.tags.contains(.head)
-      && !spec.tags.contains(.embedding)
+      && !spec.tags.contains(.embedding) && !spec.tags.contains(.mixture)
   }
 
   /// A protected matrix has one owner, who projects its gradient.
@@ -95,10 +95,15 @@ public struct SubspaceMemory: Codable, Sendable, Equatable {
   }
 
   /// Keeps the gradient of a step out of the spaces of earlier tasks.
-  func adjust(_ session: any MethodSession) {
+  /// - Parameter frozen: by layer, the rows of its map that are of earlier tasks; the others are free.
+  func adjust(_ session: any MethodSession, frozen: [String: Int] = [:]) {
     guard session.task.number > 0 else { return }
     session.forEachShard { shard in
-      if let space = layers[shard.spec.name] {
+      if shard.spec.tags.contains(.mixture) {
+        let layer = String(shard.spec.name.dropLast("map".count)) + "weight"
+        let still = (frozen[layer] ?? 0) * shard.spec.axes[1].count
+        for (place, element) in shard.range.enumerated() where element < still { shard.gradient[place] = 0 }
+      } else if let space = layers[shard.spec.name] {
         space.project(shard.gradient, outputs: shard.spec.axes[0].count)
       } else if !shard.spec.tags.contains(.head) {
         shard.gradient.update(repeating: 0)
@@ -107,13 +112,18 @@ public struct SubspaceMemory: Codable, Sendable, Equatable {
   }
 
   /// Takes in the inputs of the task that has just been learned. Collective.
-  mutating func learn(_ session: any MethodSession, _ options: SubspaceOptions, flip: InputSubspace.Flip) throws {
+  /// - Parameter transform: makes the moments of what a layer reads of those of its own inputs.
+  mutating func learn(
+    _ session: any MethodSession, _ options: SubspaceOptions, flip: InputSubspace.Flip,
+    _ transform: (_ layer: String, _ moments: DoubleMatrix) -> DoubleMatrix = { $1 }
+  ) throws {
     let names = session.parameters.filter(Self.protects).map(\.name)
     let counts = options.samples
     let moments = try session.moments(
       of: names.enumerated().map { ($1, counts.count == 1 ? counts[0] : counts[min($0, counts.count - 1)]) })
     let threshold = options.threshold(of: session.task), known = layers
-    let learned = try session.decompose(moments) { layer, moments -> InputSubspace in
+    let learned = try session.decompose(moments) { layer, own -> InputSubspace in
+      let moments = transform(layer, own)
       guard var space = known[layer] else {
         return try InputSubspace(
           first: moments, threshold: threshold, flip: flip, takesCrossing: options.convention == .paper)
