@@ -121,25 +121,32 @@ import Testing
 /// The same under mpirun, through the command itself.
 @Suite(.enabled(if: MPIRun.runs, Comment(rawValue: MPIRun.skipReason)), .serialized) struct ContinualRunsUnderMPITests {
   @Test(
-    "ranks that are processes change no bit of weights, slots, records and accuracies", arguments: [(2, 3), (3, 0)])
-  func oneResult(ranks: Int, stage: Int) throws {
+    "ranks that are processes change no bit of weights, slots, records, bases and accuracies",
+    arguments: [
+      (2, 3, ["methods=[{derpp: {buffer: 9, samples: 5}},{ewc: {batches: 2}}]"]),
+      (3, 0, ["methods=[{derpp: {buffer: 9, samples: 5}},{ewc: {batches: 2}}]"]),
+      (2, 0, ContinualRunsTests.settings("dualgpm")), (3, 3, ContinualRunsTests.settings("api")),
+    ])
+  func oneResult(ranks: Int, stage: Int, set: [String]) throws {
     try Runs.inTemporaryDirectory { directory in
       let recipe = directory + "/recipe.yaml", run = directory + "/run"
-      let set = "methods=[{derpp: {buffer: 9, samples: 5}},{ewc: {batches: 2}}]"
       try ContinualRunsTests.recipe.write(toFile: recipe, atomically: true, encoding: .utf8)
-      let reference = try Runs.train(ContinualRunsTests.recipe, set: [set], ranks: 1, in: directory + "/one")
+      let reference = try Runs.train(ContinualRunsTests.recipe, set: set, ranks: 1, in: directory + "/one")
       let trained = try MPIRun.run(
         ranks: ranks, product: "espalier",
         [
-          "train", recipe, "--run", run, "--set", set, "--set", "checks.collectives=true", "--set", "stage=\(stage)",
-        ])
+          "train", recipe, "--run", run, "--set", "checks.collectives=true", "--set", "stage=\(stage)",
+        ] + set.flatMap { ["--set", $0] })
       try #require(trained.status == 0, "\(trained)")
       let reader = try CheckpointReader(try #require(CheckpointDirectory(run: run).list().first).path)
       #expect(reader.digest == reference.digests.total)
       #expect(try TaskFile.read(run).views == TaskFile.read(directory + "/one").views)
+      let (state, wanted) = (
+        try TrainingState(from: reader).continual,
+        try TrainingState(from: CheckpointReader(reference.outcome.checkpoint)).continual
+      )
       #expect(
-        try TrainingState(from: reader).continual?.reservoir
-          == TrainingState(from: CheckpointReader(reference.outcome.checkpoint)).continual?.reservoir)
+        state?.reservoir == wanted?.reservoir && state?.memories == wanted?.memories && state?.added == wanted?.added)
     }
   }
 }
