@@ -74,6 +74,7 @@ public struct AdaptivePlasticity: ContinualMethod {
   public static let name = "api"
   public static let summary =
     "Adaptive plasticity: DualGPM, and layers that are held too tight read more (Liang and Li 2023, CVPR)."
+  /// The input spaces, the ratios and what was added.
   public var memory = Memory()
   let options: Options
 
@@ -86,6 +87,7 @@ public struct AdaptivePlasticity: ContinualMethod {
     self.options = options
   }
 
+  /// A matrix whose gradient is projected lies whole on one rank.
   public func granularity(of spec: ParameterSpec) -> Granularity { SubspaceMemory.granularity(of: spec) }
   public func check(_ setting: TaskSetting, with others: [String]) throws {
     try SubspaceMemory.check(Self.name, setting)

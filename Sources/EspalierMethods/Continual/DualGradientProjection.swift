@@ -9,6 +9,7 @@ public struct DualGradientProjection: ContinualMethod {
   public static let name = "dualgpm"
   public static let summary =
     "Gradient projection with the memory or its complement, whichever is smaller (Liang and Li 2023, CVPR)."
+  /// The input spaces of earlier tasks.
   public var memory = SubspaceMemory()
   let options: SubspaceOptions
 
@@ -18,6 +19,7 @@ public struct DualGradientProjection: ContinualMethod {
     self.options = options
   }
 
+  /// A matrix whose gradient is projected lies whole on one rank.
   public func granularity(of spec: ParameterSpec) -> Granularity { SubspaceMemory.granularity(of: spec) }
   public func check(_ setting: TaskSetting, with others: [String]) throws {
     try SubspaceMemory.check(Self.name, setting)

@@ -8,6 +8,7 @@ public import EspalierState
 public struct GradientProjectionMemory: ContinualMethod {
   public static let name = "gpm"
   public static let summary = "Gradient projection memory (Saha et al. 2021, arXiv:2103.09762)."
+  /// The input spaces of earlier tasks.
   public var memory = SubspaceMemory()
   let options: SubspaceOptions
 
@@ -17,6 +18,7 @@ public struct GradientProjectionMemory: ContinualMethod {
     self.options = options
   }
 
+  /// A matrix whose gradient is projected lies whole on one rank.
   public func granularity(of spec: ParameterSpec) -> Granularity { SubspaceMemory.granularity(of: spec) }
   public func check(_ setting: TaskSetting, with others: [String]) throws {
     try SubspaceMemory.check(Self.name, setting)
