@@ -9,7 +9,7 @@ import Foundation
 /// A layer with ratio r gets e = K (ρ − r) new inputs, mixtures of its own: their map and the weight's columns for them learn freely, while old
 /// columns move outside of the space of old inputs and old maps stand still. A task that is known is measured with the mixtures of its time.
 /// - Liang and Li 2023, CVPR: Adaptive plasticity improvement for continual learning.
-public struct AdaptivePlasticity: ContinualMethod {
+public struct AdaptivePlasticity: SubspaceMethod {
   /// How new inputs begin.
   public enum Start: String, Codable, Sendable, CaseIterable {
     /// Mixtures are the leading directions of the channels' patch norms, and the weight's columns for them are random (the authors' AlexNet):
@@ -87,12 +87,7 @@ public struct AdaptivePlasticity: ContinualMethod {
     self.options = options
   }
 
-  /// A matrix whose gradient is projected lies whole on one rank.
-  public func granularity(of spec: ParameterSpec) -> Granularity { SubspaceMemory.granularity(of: spec) }
-  public func check(_ setting: TaskSetting, with others: [String]) throws {
-    try SubspaceMemory.check(Self.name, setting)
-  }
-  public func check(_ blueprint: Blueprint) throws { try SubspaceMemory.check(Self.name, blueprint) }
+  /// Refuses any other growth.
   public func check(_ growth: InputGrowth, of blueprint: Blueprint) throws {
     throw MethodError(
       Self.name, "it widens layers itself, task by task, and the recipe grows the model as well",
@@ -148,14 +143,9 @@ public struct AdaptivePlasticity: ContinualMethod {
       if count > 0 { added[spec.name] = count }
     }
     if options.start == .activations, !added.isEmpty {
-      let names = added.keys.sorted(), counts = options.samples
-      let protected = session.parameters.filter(SubspaceMemory.protects).map(\.name)
-      let norms = try session.moments(
-        of: names.map { name in
-          let place = protected.firstIndex(of: name) ?? 0
-          return (name, counts.count == 1 ? counts[0] : counts[min(place, counts.count - 1)])
-        }, .channelNorms)
       let wanted = added
+      let norms = try session.moments(
+        of: options.subspaces.samples(of: session.parameters).filter { wanted[$0.layer] != nil }, .channelNorms)
       maps = try session.decompose(norms) { layer, moments -> [Float] in
         try SymmetricEigen(moments).vectors.rows(0..<min(wanted[layer] ?? 0, moments.rows)).values.map(Float.init)
       }

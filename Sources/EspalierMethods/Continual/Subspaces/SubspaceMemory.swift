@@ -34,6 +34,13 @@ public struct SubspaceOptions: Settings {
     min(threshold + rise * Double(task.number) / Double(max(task.count, 1)), 1)
   }
 
+  /// The protected layers in turn, and how many samples the inputs of each are collected from.
+  func samples(of parameters: [ParameterSpec]) -> [(layer: String, samples: Int)] {
+    parameters.filter(SubspaceMemory.protects).enumerated().map { place, spec in
+      (spec.name, samples[min(place, samples.count - 1)])
+    }
+  }
+
   /// - Throws: `MethodError` for a threshold that is no share, or a negative number of samples.
   func check(_ method: String) throws {
     try require(share: threshold, "\(method).threshold")
@@ -63,37 +70,6 @@ public struct SubspaceMemory: Codable, Sendable, Equatable {
       && !spec.tags.contains(.embedding) && !spec.tags.contains(.mixture)
   }
 
-  /// A protected matrix has one owner, who projects its gradient.
-  static func granularity(of spec: ParameterSpec) -> Granularity { protects(spec) ? .matrix : .element }
-
-  /// Refuses a model that remembers more of the stream than its weights.
-  static func check(_ method: String, _ blueprint: Blueprint) throws {
-    guard let spec = blueprint.parameters.first(where: \.isStatistic) else { return }
-    throw MethodError(
-      method, "'\(spec.name)' follows the stream, so the outputs of earlier tasks would move whatever the gradient",
-      remedy: "use a model without running statistics, as convolutionalNetwork: { normalization: batch }")
-  }
-
-  /// Refuses a growth whose new inputs nobody has seen.
-  static func check(_ method: String, _ growth: InputGrowth, _ blueprint: Blueprint) throws {
-    for spec in blueprint.parameters where protects(spec) {
-      guard let sources = growth.sources(spec.name), !sources.contains(nil) else {
-        throw MethodError(
-          method,
-          "the growth gives '\(spec.name)' inputs that are no copies, and what earlier tasks made of them is not known",
-          remedy: "grow by an operator that copies, such as duplicate, or before the first task")
-      }
-    }
-  }
-
-  static func check(_ method: String, _ setting: TaskSetting) throws {
-    guard setting == .task else {
-      throw MethodError(
-        method, "it gives each task rows of the head that no other moves, and a test must know the task",
-        remedy: "use it with 'tasks: { setting: task }'")
-    }
-  }
-
   /// Keeps the gradient of a step out of the spaces of earlier tasks.
   /// - Parameter frozen: by layer, the rows of its map that are of earlier tasks; the others are free.
   func adjust(_ session: any MethodSession, frozen: [String: Int] = [:]) {
@@ -117,10 +93,7 @@ public struct SubspaceMemory: Codable, Sendable, Equatable {
     _ session: any MethodSession, _ options: SubspaceOptions, flip: InputSubspace.Flip,
     _ transform: (_ layer: String, _ moments: DoubleMatrix) -> DoubleMatrix = { $1 }
   ) throws {
-    let names = session.parameters.filter(Self.protects).map(\.name)
-    let counts = options.samples
-    let moments = try session.moments(
-      of: names.enumerated().map { ($1, counts.count == 1 ? counts[0] : counts[min($0, counts.count - 1)]) })
+    let moments = try session.moments(of: options.samples(of: session.parameters))
     let threshold = options.threshold(of: session.task), known = layers
     let learned = try session.decompose(moments) { layer, own -> InputSubspace in
       let moments = transform(layer, own)
