@@ -5,7 +5,8 @@ import EspalierTensor
 /// Names are written once, at creation, as strings: renaming a Swift property never breaks a checkpoint.
 public struct Scope {
   private let builder: BlueprintBuilder
-  private let path: String
+  /// What is written before the names of its parameters.
+  package let path: String
 
   private init(_ builder: BlueprintBuilder, path: String) {
     self.builder = builder

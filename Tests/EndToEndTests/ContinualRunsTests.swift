@@ -10,7 +10,7 @@ import Testing
 
 /// Tasks learned one after the other: one result whatever the ranks, the stage and the interruptions, for every method of the catalogue.
 @Suite struct ContinualRunsTests {
-  /// Three tasks of two classes, six steps each; the last batch of a pass has fewer samples than the others.
+  /// Three tasks of two classes, of 8, 10 and 8 steps; the last batch of a pass has fewer samples than the others.
   static let recipe = """
     model:     { mlp: { width: 24, depth: 2, activation: relu } }
     optimizer: { sgd: { rate: 0.05, momentum: 0.5 } }
@@ -85,7 +85,7 @@ import Testing
       let whole = directory + "/whole", cut = directory + "/cut"
       let reference = try Self.fingerprint(try Self.result(method, ranks: 1, in: whole), whole)
       var last: Runs.Result?
-      // Among them the last step of a task, behind which its inputs are looked at, and the first of wider layers.
+      // Among them the last step of a task, behind which its inputs are looked at, and the last before layers are wider.
       for (ranks, stage, stop) in [(2, 3, 3), (3, 0, 6), (4, 1, 8), (2, 0, 10), (1, 0, 13), (3, 2, 0)] {
         last = try Runs.train(
           Self.recipe, set: Self.settings(method) + ["stage=\(stage)"], ranks: ranks, in: cut,
@@ -117,6 +117,33 @@ import Testing
       #expect(try train("3", 3, ranks: 3) == reference)
       _ = try train("cut", 3, ranks: 2, stopsAfter: 8)
       #expect(try train("cut", 0, ranks: 1, resumes: true) == reference)
+    }
+  }
+
+  @Test(
+    "a residual network ends with one digest, resumed or not; without norms of the batch its old outputs stay",
+    arguments: ["gpm", "dualgpm", "api"], ["batch", "none"])
+  func residualNetwork(method: String, normalization: String) throws {
+    let options = "threshold: 0.999999999999, rise: 0, samples: [0], convention: paper"
+    let set = [
+      "tasks.setting=task", "data.synthetic.features=40", "data.synthetic.samples=60", "optimizer.sgd.momentum=0",
+      "batch={ samples: 16, lanes: 4, last: drop }",
+      "methods=[{\(method): {\(options)\(method == "api" ? ", retention: 0.99" : "")}}]",
+      "model={ residualNetwork: { width: 4, depth: 1, normalization: \(normalization), image: { channels: 1, height: 5, width: 8 } } }",
+      "schedule=[{task: {tasks: [0], epochs: 3}},{task: {tasks: [1], epochs: 3}}]",
+    ]
+    try Runs.inTemporaryDirectory { directory in
+      let whole = directory + "/whole", cut = directory + "/cut"
+      let result = try Runs.train(Self.recipe, set: set, ranks: 1, in: whole)
+      let border = try #require(TaskFile.read(whole).tasks[0].steps)
+      let first = try Runs.train(Self.recipe, set: set + ["stage=3"], ranks: 3, in: cut, stopsAfter: border)
+      let before = try outputs(of: first.outcome.checkpoint, set)
+      let last = try Runs.train(Self.recipe, set: set + ["stage=2"], ranks: 2, in: cut, resumes: true)
+      #expect(try Self.fingerprint(last, cut) == Self.fingerprint(result, whole))
+      let after = try outputs(of: last.outcome.checkpoint, set)
+      let moved = zip(before, after).map { abs($0 - $1) }.max() ?? .infinity
+      // Behind a norm of the batch, inputs are those of the memory only in the very batches that it saw.
+      #expect(normalization == "batch" ? moved > 0 : moved <= 1e-5, "\(moved)")
     }
   }
 

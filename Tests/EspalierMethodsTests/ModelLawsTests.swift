@@ -24,6 +24,11 @@ import Testing
       model: "{ residualNetwork: { width: 4, depth: 2, image: { channels: 2, height: 5, width: 5 } } }",
       data: images),
     ModelLaws(
+      "residual network normed by the batch, and its mixtures",
+      model: "{ residualNetwork: { width: 4, depth: 2, normalization: batch, "
+        + "added: [[0, 2], [1], [], [0, 1, 1], [], [], [2]], image: { channels: 2, height: 5, width: 5 } } }",
+      data: images),
+    ModelLaws(
       "convolutional network with dropout",
       model: "{ convolutionalNetwork: { channels: [6, 8], kernels: [3, 1], hidden: [12], dropout: [0, 0.1, 0.1], "
         + "image: { channels: 2, height: 5, width: 5 } } }", data: images),

@@ -117,6 +117,9 @@ import Testing
     #expect(
       residualNetwork { $0.depth = 0 }
         == "model option 'depth': 0 is not within 1 … 1000; write a whole number such as 2")
+    #expect(
+      residualNetwork { ($0.depth, $0.added) = (1, Array(repeating: [1], count: 13)) }.hasSuffix(
+        "are no inputs of 12 convolutions; leave it out; the method api fills it in"))
   }
 
   private func refusal<M: Model>(

@@ -15,15 +15,6 @@ public struct ConvolutionalNetwork: Model {
     case valid
   }
 
-  /// How the outputs of a layer are normalised.
-  public enum Norm: String, Codable, Sendable, CaseIterable {
-    /// Batch norm with running statistics for evaluation.
-    case running
-    /// Batch norm by the batch at hand, also in evaluation.
-    case batch
-    case none
-  }
-
   /// A max-pool.
   public struct Pool: Settings {
     public var size = 2
@@ -46,7 +37,7 @@ public struct ConvolutionalNetwork: Model {
     public var padding = Padding.same
     public var pool = Pool()
     public var hidden: [Int] = []
-    public var normalization = Norm.running
+    public var normalization = ChannelNormalization.running
     public var dropout: [Float] = [0]
     public var bias = true
     /// 0 = the data's.
@@ -62,9 +53,7 @@ public struct ConvolutionalNetwork: Model {
         "padding", unit: "same | valid", "Whether zeros around an image keep its size, or only whole kernels count."),
       SettingField("pool", "The max-pool behind each convolution."),
       SettingField("hidden", unit: "features", "Width of each hidden layer between the convolutions and the head."),
-      SettingField(
-        "normalization", unit: "running | batch | none",
-        "Batch norm with running statistics in evaluation, by the batch at hand always, or none."),
+      ChannelNormalization.field,
       SettingField(
         "dropout", unit: "probability",
         "Share that is zeroed of what each convolution and hidden layer gives; one number for all."),
@@ -252,8 +241,7 @@ struct ConvolutionBlock: Layer {
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor {
-    let y = convolution(x)
-    let z = dropout((norm?(y) ?? y).relu())
+    let z = dropout(convolution(x).normalized(by: norm).relu())
     return pool.size == 1 && pool.stride == 1 ? z : z.maxPool2D(pool.size, stride: pool.stride, padding: pool.padding)
   }
 }
@@ -283,15 +271,5 @@ struct DenseBlock: Layer {
     // A feature is a channel of one place.
     let z = norm?(y.reshaped([y.shape[0], y.shape[1], 1, 1])).reshaped(y.shape) ?? y
     return dropout(z.relu())
-  }
-}
-
-extension ConvolutionalNetwork.Norm {
-  /// nil for none.
-  func layer(_ scope: Scope, channels: Int, label: String) -> BatchNormalization? {
-    guard self != .none else { return nil }
-    return scope.child("norm") {
-      BatchNormalization($0, channels: channels, label: label, keepsStatistics: self == .running)
-    }
   }
 }

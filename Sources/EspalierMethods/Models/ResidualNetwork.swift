@@ -8,16 +8,23 @@ public struct ResidualNetwork: Model {
   public struct Configuration: Settings {
     public var width = 8
     public var depth = 2
+    public var normalization = ChannelNormalization.running
     /// 0 = the data's.
     public var classes = 0
     public var image = ImageSize()
+    public var added: [[Int]] = []
     public init() {}
 
     public static let fields: [SettingField] = [
       SettingField("width", unit: "channels", "Channels of the first stage; each further one has twice as many."),
       SettingField("depth", unit: "blocks", "Blocks of each of the four stages."),
+      ChannelNormalization.field,
       SettingField("classes", unit: "classes", "Rows of the head; 0 = the data's."),
       SettingField("image", "The size of an image; the data's where it is left out."),
+      SettingField(
+        "added", unit: "inputs",
+        "For each convolution in turn and by task, mixtures of its inputs that it reads as well: what the method api adds."
+      ),
     ]
   }
 
@@ -33,11 +40,11 @@ public struct ResidualNetwork: Model {
   public init(_ scope: Scope, _ configuration: Configuration) {
     let c = configuration
     self.configuration = c
-    stem = scope.segment("stem") { ImageStem($0, channels: c.image.channels, width: c.width) }
-    blocks = Self.blocks(c).enumerated().map { index, block in
-      scope.segment("blocks.\(index)") { BasicBlock($0, block, inner: "inner.\(index)") }
+    stem = scope.segment("stem") { ImageStem($0, c) }
+    blocks = c.blocks.enumerated().map { index, block in
+      scope.segment("blocks.\(index)") { BasicBlock($0, block, c, index: index) }
     }
-    head = scope.segment("head") { PooledHead($0, from: Self.stage(3, c), classes: c.classes) }
+    head = scope.segment("head") { PooledHead($0, from: c.stage(3), classes: c.classes) }
   }
 
   /// Logits `[samples, classes]` of images.
@@ -47,20 +54,6 @@ public struct ResidualNetwork: Model {
     var x = stem(tape.constant(values, [samples, image.channels, image.height, image.width]))
     for block in blocks { x = block(x) }
     return head(x)
-  }
-
-  private static func stage(_ index: Int, _ c: Configuration) -> ChannelGroup {
-    ChannelGroup(label: "stage.\(index)", count: c.width << index)
-  }
-
-  private static func blocks(_ c: Configuration) -> [BasicBlock.Sizes] {
-    (0..<4).flatMap { stage in
-      (0..<c.depth).map { block in
-        let changes = stage > 0 && block == 0
-        return BasicBlock.Sizes(
-          input: Self.stage(changes ? stage - 1 : stage, c), output: Self.stage(stage, c), stride: changes ? 2 : 1)
-      }
-    }
   }
 
   /// Fills in what the data decide.
@@ -75,6 +68,18 @@ public struct ResidualNetwork: Model {
     guard (1...1000).contains(c.depth) else {
       throw ModelError("depth", "\(c.depth) is not within 1 … 1000", remedy: "write a whole number such as 2")
     }
+    guard c.added.count <= c.convolutions.count, c.added.joined().allSatisfy({ (0...65536).contains($0) }) else {
+      throw ModelError(
+        "added", "\(c.added) are no inputs of \(c.convolutions.count) convolutions",
+        remedy: "leave it out; the method api fills it in")
+    }
+    return c
+  }
+
+  /// With what a method has added.
+  public static func widened(_ configuration: Configuration, by added: [String: [Int]]) -> Configuration? {
+    var c = configuration
+    c.added = c.convolutions.map { added[$0 + ".weight"] ?? [] }
     return c
   }
 
@@ -89,7 +94,7 @@ public struct ResidualNetwork: Model {
     }
     var (height, width) = (c.image.height, c.image.width)
     add("stem.convolution.weight", places: height * width)
-    for (index, block) in blocks(c).enumerated() {
+    for (index, block) in c.blocks.enumerated() {
       // A kernel of 3 padded by 1, and one of 1 not padded, leave equally many places.
       (height, width) = ((height - 1) / block.stride + 1, (width - 1) / block.stride + 1)
       let name = "blocks.\(index).", places = height * width
@@ -99,6 +104,36 @@ public struct ResidualNetwork: Model {
     }
     add("head.weight", places: 1)
     return sum
+  }
+}
+
+extension ResidualNetwork.Configuration {
+  /// The channels of one of the four stages.
+  func stage(_ index: Int) -> ChannelGroup { ChannelGroup(label: "stage.\(index)", count: width << index) }
+
+  var blocks: [BasicBlock.Sizes] {
+    (0..<4).flatMap { stage in
+      (0..<depth).map { block in
+        let changes = stage > 0 && block == 0
+        return BasicBlock.Sizes(
+          input: self.stage(changes ? stage - 1 : stage), output: self.stage(stage), stride: changes ? 2 : 1)
+      }
+    }
+  }
+
+  /// In the order of `added`.
+  var convolutions: [String] {
+    ["stem.convolution"]
+      + blocks.enumerated().flatMap { index, block in
+        (["convolution1", "convolution2"] + (block.changes ? ["shortcut.convolution"] : [])).map {
+          "blocks.\(index).\($0)"
+        }
+      }
+  }
+
+  func added(to convolution: String) -> [Int] {
+    guard let place = convolutions.firstIndex(of: convolution), added.indices.contains(place) else { return [] }
+    return added[place]
   }
 }
 
@@ -113,16 +148,19 @@ struct ChannelGroup: Equatable {
 /// Convolution, batch norm, ReLU.
 struct ImageStem: Layer {
   let convolution: Convolution
-  let norm: BatchNormalization
+  let norm: BatchNormalization?
 
-  init(_ scope: Scope, channels: Int, width: Int) {
+  init(_ scope: Scope, _ c: ResidualNetwork.Configuration) {
+    let output = c.stage(0)
     convolution = scope.child("convolution") {
-      Convolution($0, from: ("pixel", channels), to: .output("stage.0", width), kernel: 3, tags: [.rawInput])
+      Convolution(
+        $0, from: ("pixel", c.image.channels), to: output.output, kernel: 3, tags: [.rawInput],
+        added: c.added(to: "stem.convolution"))
     }
-    norm = scope.child("norm") { BatchNormalization($0, channels: width, label: "stage.0") }
+    norm = c.normalization.layer(scope, channels: output.count, label: output.label)
   }
 
-  func callAsFunction(_ x: Tensor) -> Tensor { norm(convolution(x)).relu() }
+  func callAsFunction(_ x: Tensor) -> Tensor { convolution(x).normalized(by: norm).relu() }
 }
 
 /// relu(norm(conv(relu(norm(conv x)))) + shortcut x), where the shortcut is x itself or, where channels or size change, the norm of a
@@ -136,40 +174,46 @@ struct BasicBlock: Layer {
 
   struct Shortcut {
     let convolution: Convolution
-    let norm: BatchNormalization
+    let norm: BatchNormalization?
   }
 
   let convolution1, convolution2: Convolution
-  let norm1, norm2: BatchNormalization
+  let norm1, norm2: BatchNormalization?
   let shortcut: Shortcut?
 
-  /// - Parameter label: of the channels between the two convolutions.
-  init(_ scope: Scope, _ sizes: Sizes, inner label: String) {
-    let inner = ChannelGroup(label: label, count: sizes.output.count), (input, output) = (sizes.input, sizes.output)
-    convolution1 = scope.child("convolution1") {
-      Convolution($0, from: (input.label, input.count), to: inner.output, kernel: 3, stride: sizes.stride)
+  /// - Parameter index: of the block; the channels between its two convolutions are its own.
+  init(_ scope: Scope, _ sizes: Sizes, _ c: ResidualNetwork.Configuration, index: Int) {
+    let (input, output) = (sizes.input, sizes.output)
+    let inner = ChannelGroup(label: "inner.\(index)", count: output.count)
+    func convolution(
+      _ scope: Scope, _ name: String, from input: ChannelGroup, to output: ChannelGroup, kernel: Int = 3,
+      stride: Int = 1,
+      tags: Set<ParameterTag> = []
+    ) -> Convolution {
+      scope.child(name) {
+        Convolution(
+          $0, from: (input.label, input.count), to: output.output, kernel: kernel, stride: stride, tags: tags,
+          added: c.added(to: $0.path))
+      }
     }
-    norm1 = scope.child("norm1") { BatchNormalization($0, channels: inner.count, label: inner.label) }
-    convolution2 = scope.child("convolution2") {
-      Convolution($0, from: (inner.label, inner.count), to: output.output, kernel: 3, tags: [.residualOutput])
-    }
-    norm2 = scope.child("norm2") { BatchNormalization($0, channels: output.count, label: output.label) }
+    convolution1 = convolution(scope, "convolution1", from: input, to: inner, stride: sizes.stride)
+    norm1 = c.normalization.layer(scope, "norm1", channels: inner.count, label: inner.label)
+    convolution2 = convolution(scope, "convolution2", from: inner, to: output, tags: [.residualOutput])
+    norm2 = c.normalization.layer(scope, "norm2", channels: output.count, label: output.label)
     shortcut =
       !sizes.changes
       ? nil
       : scope.child("shortcut") { scope in
         Shortcut(
-          convolution: scope.child("convolution") {
-            Convolution(
-              $0, from: (input.label, input.count), to: output.output, kernel: 1, stride: sizes.stride)
-          }, norm: scope.child("norm") { BatchNormalization($0, channels: output.count, label: output.label) })
+          convolution: convolution(scope, "convolution", from: input, to: output, kernel: 1, stride: sizes.stride),
+          norm: c.normalization.layer(scope, channels: output.count, label: output.label))
       }
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor {
-    let branch = norm2(convolution2(norm1(convolution1(x)).relu()))
+    let branch = convolution2(convolution1(x).normalized(by: norm1).relu()).normalized(by: norm2)
     guard let shortcut else { return (branch + x).relu() }
-    return (branch + shortcut.norm(shortcut.convolution(x))).relu()
+    return (branch + shortcut.convolution(x).normalized(by: shortcut.norm)).relu()
   }
 }
 

@@ -68,7 +68,8 @@ extension ModelStage {
     guard !added.isEmpty else { return self }
     guard let wide = model.widened(by: added) else {
       throw ModelError(
-        choice.name, "its layers cannot be widened", remedy: "use convolutionalNetwork, or a method without widening")
+        choice.name, "its layers cannot be widened",
+        remedy: "use mlp, convolutionalNetwork or residualNetwork, or a method without widening")
     }
     let blueprint = Scope.build(freezing: settings.isFrozen, constants: constants.values) { wide.make($0) }.blueprint
     return ModelStage(
