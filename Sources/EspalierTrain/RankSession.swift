@@ -34,6 +34,7 @@ package final class RankSession {
   let growths: Int
   /// The step under way, from 1.
   var step = 0
+  private let hang = TestHang()
 
   /// - Parameters:
   ///   - growths: how many of the schedule's growths are done.
@@ -83,13 +84,16 @@ package final class RankSession {
 
   /// Tells the recorder of every segment that a pass enters.
   private func note(passesIn recorder: FlightRecorder) {
-    let names = store.blueprint.segments.map(\.name), rank = communicator.rank, hang = TestHang()
+    let names = store.blueprint.segments.map(\.name)
     store.phaseObserver = { [unowned self] segment, direction in
       let phase: RankPhase = isEvaluating ? .evaluating : direction == .forward ? .forward : .backward
       recorder.enter(phase, names[segment])
-      if direction == .backward { hang?.strike(rank: rank, step: step, segment: names[segment]) }
+      if direction == .backward { strike(.segment(names[segment])) }
     }
   }
+
+  /// Where a test may have this rank hang.
+  func strike(_ place: TestHang.Place) { hang?.strike(rank: communicator.rank, step: step, place) }
 
   /// Says what this rank is busy with from now on.
   func enter(_ phase: RankPhase) { recorder?.enter(phase, step: step) }

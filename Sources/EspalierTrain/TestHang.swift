@@ -8,15 +8,23 @@ import Foundation
 
 /// Makes one rank hang on purpose, so that tests can see what the others say: ESPALIER_TEST_HANG="rank=1 step=5 segment=blocks.0 kind=loop".
 ///
-/// Without `segment` it strikes before the step's first pass, with it where the backward pass enters that segment. Kinds: loop (the default, an
-/// endless loop), stop (SIGSTOP), kill (SIGKILL).
+/// Without more it strikes before the step's first pass, with `segment` where the backward pass enters that segment, with `work` in the midst of
+/// what methods do between steps, `step` being the one before. Kinds: loop (the default, an endless loop), stop (SIGSTOP), kill (SIGKILL).
 struct TestHang: Sendable, Equatable {
   enum Kind: String, Sendable { case loop, stop, kill }
 
+  enum Place: Equatable {
+    /// Before the step's first pass.
+    case step
+    /// Where the backward pass enters a segment.
+    case segment(String)
+    /// After the first batch, or the first layer, of what a method does between steps.
+    case work(BetweenSteps)
+  }
+
   let rank: Int
   let step: Int
-  /// Empty: before the first pass.
-  let segment: String
+  let place: Place
   let kind: Kind
 
   /// Nil where the variable is not set or makes no sense.
@@ -32,12 +40,17 @@ struct TestHang: Sendable, Equatable {
       let kind = Kind(rawValue: String(fields["kind"] ?? "loop"))
     else { return nil }
     (self.rank, self.step, self.kind) = (rank, step, kind)
-    segment = String(fields["segment"] ?? "")
+    if let name = fields["work"] {
+      guard let work = BetweenSteps(rawValue: String(name)) else { return nil }
+      place = .work(work)
+    } else {
+      place = fields["segment"].map { .segment(String($0)) } ?? .step
+    }
   }
 
-  /// Does not return where rank, step and segment are those that were asked for.
-  func strike(rank: Int, step: Int, segment: String = "") {
-    guard rank == self.rank, step == self.step, segment == self.segment else { return }
+  /// Does not return where rank, step and place are those that were asked for.
+  func strike(rank: Int, step: Int, _ place: Place = .step) {
+    guard rank == self.rank, step == self.step, place == self.place else { return }
     switch kind {
     case .loop: while getppid() >= 0 {}
     case .stop: kill(getpid(), SIGSTOP)

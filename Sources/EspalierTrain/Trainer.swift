@@ -24,7 +24,6 @@ package final class Trainer {
   private var prefetcher: Prefetcher?
   /// Of a run over tasks.
   private let tasks: TaskTrainer?
-  private let hang = TestHang()
   /// The lanes of the step after this one, and what the ranks said of their weight.
   private var upcoming: (batches: [Batch], weight: Int?)?
   private var lastEvaluation: EvaluationResult?
@@ -148,7 +147,7 @@ package final class Trainer {
         upcomingWeight: following.reduce(0) { $0 + $1.weight }),
       births: UpdateBirths(
         ranges: state.births, rates: planned.bornRateFactors.mapValues { run.optimizer.rate * $0 }))
-    hang?.strike(rank: communicator.rank, step: planned.number)
+    session.strike(.step)
     let result = try step.run(input)
     upcoming = (following, result.notes.reduce(0) { $0 + $1.upcomingWeight })
     state.position = plan.next
@@ -207,7 +206,7 @@ package final class Trainer {
   /// Layers read more from this step on. The checkpoint before it does not, so that a crash in here repeats it.
   private func widen(_ request: LayerWidening, _ planned: ScheduleCursor.PlannedStep) throws {
     guard let tasks else { return }
-    let started = ReportClock.uptime(), before = session.modelStage.blueprint.count
+    let started = ReportClock.uptime(), done = planned.number - 1, before = session.modelStage.blueprint.count
     if !request.added.isEmpty {
       try endTrace()
       if let last = try saver.finish() { try saved(last) }
@@ -218,15 +217,17 @@ package final class Trainer {
       step = TrainingStep(session, clip: run.settings.clip, seed: run.settings.seed, engine: tasks.engine)
       saver.forgetFrozen()
       state.note(widening: request, from: before, to: session.modelStage, origin, run.settings)
+      session.step = done
+      session.strike(.work(.widening))
     }
     let mean = request.measured.values.reduce(0, +) / Double(max(request.measured.count, 1))
     report.measured(
-      state.step,
+      done,
       request.added.isEmpty
         ? "no layer reads more"
         : "layers read more: \(request.text); \(before) → \(session.modelStage.blueprint.count) parameters",
       JournalEntry(
-        .tasks, step: state.step,
+        .tasks, step: done,
         fields: [
           "added": .mapping(request.added.mapValues { .integer($0) }),
           "measured": .mapping(request.measured.mapValues { .number($0) }), "meanMeasured": .number(mean),

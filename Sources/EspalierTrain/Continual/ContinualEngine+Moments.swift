@@ -12,6 +12,8 @@ extension ContinualEngine {
   func moments(of layers: [(layer: String, samples: Int)], _ statistic: InputStatistic) throws
     -> InputMoments
   {
+    let started = ReportClock.uptime()
+    defer { note(.moments, since: started) }
     let data = run.source(inPhase: phase).dataset
     let order = EpochOrder(
       sampleCount: data.sampleCount,
@@ -51,6 +53,7 @@ extension ContinualEngine {
         _ = session.model.logits(samples, on: tape)
         try session.store.endPass(recording: false)
       }
+      session.strike(.work(.moments))
     }
     try session.communicator.together("moments") { if let failure { throw failure } }
     return InputMoments(layers: layers.map(\.layer), lanes: sums)
@@ -60,7 +63,8 @@ extension ContinualEngine {
   func decompose<Answer: Codable & Sendable>(
     _ moments: InputMoments, _ answer: (_ layer: String, _ moments: DoubleMatrix) throws -> Answer
   ) throws -> [String: Answer] {
-    let communicator = session.communicator
+    let started = ReportClock.uptime(), communicator = session.communicator
+    defer { note(.decompositions, since: started) }
     let widths = try communicator.gatherValues(moments.widths, label: "widths of moments")
       .reduce(into: [:]) { $0.merge($1) { first, _ in first } }
     let owners = Self.owners(of: moments.layers, widths, ranks: communicator.size)
@@ -72,6 +76,7 @@ extension ContinualEngine {
       guard let sum, failure == nil else { continue }
       session.enter(.updating)
       do { own[layer] = try answer(layer, sum) } catch { failure = error }
+      session.strike(.work(.decompositions))
     }
     try communicator.together("decompositions") { if let failure { throw failure } }
     return try communicator.gatherValues(own, label: "decompositions").reduce(into: [:]) { $0.merge($1) { $1 } }

@@ -19,7 +19,8 @@ extension ContinualEngine {
   /// - Returns: the batches.
   func squaredGradients(batches: Int, _ body: (Float) -> Void) throws -> Int {
     guard let task else { return 0 }
-    let data = run.source(inPhase: phase).dataset
+    let started = ReportClock.uptime(), data = run.source(inPhase: phase).dataset
+    defer { note(.gradients, since: started) }
     let order = EpochOrder(
       sampleCount: data.sampleCount,
       key: RandomKey(seed: run.settings.seed).child("importance").child(UInt64(task.number)))
@@ -42,7 +43,8 @@ extension ContinualEngine {
   /// One pass in batches of the run's size, the last one too; each leaves its mean gradient with the store for `body`. Collective.
   func forEachBatchGradient(_ body: () throws -> Void) throws {
     guard let task else { return }
-    let data = run.source(inPhase: phase).dataset
+    let started = ReportClock.uptime(), data = run.source(inPhase: phase).dataset
+    defer { note(.gradients, since: started) }
     let order = EpochOrder(
       sampleCount: data.sampleCount,
       key: RandomKey(seed: run.settings.seed).child("retention").child(UInt64(task.number)))
@@ -53,6 +55,7 @@ extension ContinualEngine {
         self.run.augmented(try data.batch(of: Array(samples[range])), step: self.step)
       }
       try body()
+      session.strike(.work(.gradients))
     }
   }
 

@@ -22,6 +22,8 @@ package final class ContinualEngine {
   /// Steps done before the one under way.
   private(set) var step = 0
   private var stepsPerEpoch = 1
+  /// Seconds of the task under way, since it began or was resumed, outside of its steps.
+  private(set) var secondsBetweenSteps: [BetweenSteps: Double] = [:]
   var draws: [String: ReplayMemory.Drawn] = [:]
   /// What this rank's lanes of the step had.
   var lanes: [LaneRecord] = []
@@ -92,6 +94,7 @@ package final class ContinualEngine {
 
   package func begin(step: Int) throws {
     self.step = step
+    secondsBetweenSteps = [:]
     try forEachMethod { try $0.taskBegan($1) }
   }
 
@@ -108,6 +111,10 @@ package final class ContinualEngine {
       try body(&method, view(of: method.name))
       methods[index] = method
     }
+  }
+
+  func note(_ work: BetweenSteps, since started: Double) {
+    secondsBetweenSteps[work, default: 0] += ReportClock.uptime() - started
   }
 
   func view(of method: String) -> MethodView { MethodView(self, method) }

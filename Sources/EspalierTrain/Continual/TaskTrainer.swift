@@ -12,6 +12,8 @@ final class TaskTrainer {
   private let directory: String
   private(set) var results: TaskResults
   private var began = ReportClock.uptime()
+  /// Seconds of the task that ended last, measures afterwards not among them.
+  private var lasted = 0.0
   private var plateau: Plateau?
 
   /// nil where the run has no tasks. A resumed run goes on in the task that it was in.
@@ -57,10 +59,11 @@ final class TaskTrainer {
     if plateau?.best != nil { try takeBack() }
     plateau = nil
     try engine.end(step: state.step)
+    lasted = ReportClock.uptime() - began
     let learned = run.schedule.phases[...phase].reduce(0) { $0 + $1.tasks.count }
     for task in tasks {
       results.finish(
-        task: task, steps: run.schedule.phases[phase].steps, seconds: ReportClock.uptime() - began)
+        task: task, steps: run.schedule.phases[phase].steps, seconds: lasted)
     }
     try measure(learned: learned, state, report)
   }
@@ -138,8 +141,17 @@ final class TaskTrainer {
     report.measured(
       state.step, sentence.text,
       JournalEntry(
-        .tasks, step: state.step, fields: ["learned": .integer(learned), "accuracy": .list(sentence.values)]))
+        .tasks, step: state.step,
+        fields: ["learned": .integer(learned), "accuracy": .list(sentence.values)].merging(learned > 0 ? seconds : [:])
+        { $1 }
+      ))
     if learned == sequence.tasks.count { _ = try TaskPage.write(run: directory) }
+  }
+
+  /// "taskSeconds", and of them "momentsSeconds", "decompositionsSeconds", "gradientsSeconds".
+  private var seconds: [String: SettingValue] {
+    let parts = engine.secondsBetweenSteps.map { ("\($0.key.rawValue)Seconds", SettingValue.number($0.value)) }
+    return Dictionary(uniqueKeysWithValues: parts + [("taskSeconds", .number(lasted))])
   }
 
   /// "learned 2 of 5 tasks; accuracy 0.912 0.874 | mean 0.893"
