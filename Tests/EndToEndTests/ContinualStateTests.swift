@@ -23,14 +23,18 @@ import Testing
     }
   }
 
+  private static func weights(_ result: Runs.Result) -> Digest {
+    result.digests.slots.filter { $0.name.hasSuffix("/value") && !$0.name.hasPrefix("records.") }
+      .reduce(.zero) { $0 + $1.digest }
+  }
+
   @Test("every method but finetune changes the run, and its slots and records are part of the state")
   func changes() throws {
     var totals: [String: Digest] = [:]
     for name in ContinualRunsTests.names {
       try Runs.inTemporaryDirectory { directory in
         let result = try ContinualRunsTests.result(name, ranks: 1, in: directory + "/run")
-        totals[name] = result.digests.slots.filter { $0.name.hasSuffix("/value") && !$0.name.hasPrefix("records.") }
-          .reduce(.zero) { $0 + $1.digest }
+        totals[name] = Self.weights(result)
         let run = try ResolvedRun(
           RunSettings(
             recipe: SettingsFile(text: ContinualRunsTests.recipe, name: "recipe"),
@@ -45,7 +49,29 @@ import Testing
         #expect(slots.contains("records.logits/value") == (replay?.keepsLogits == true), "\(name)")
       }
     }
-    for (name, total) in totals { #expect((total == totals["finetune"]) == (name == "finetune"), "\(name)") }
+    let known = try Runs.inTemporaryDirectory { directory in
+      Self.weights(
+        try ContinualRunsTests.result("finetune", ["tasks.setting=task"], ranks: 1, in: directory + "/run"))
+    }
+    for (name, total) in totals {
+      let finetune = ContinualRunsTests.settings(name).contains("tasks.setting=task") ? known : totals["finetune"]
+      #expect((total == finetune) == (name == "finetune"), "\(name)")
+    }
+  }
+
+  @Test("a plan says what moments take: a square for each layer and lane of the busiest rank", arguments: [1, 3, 4])
+  func momentBytes(ranks: Int) throws {
+    func bytes(_ name: String) throws -> Int {
+      try RunPlan(
+        ResolvedRun(
+          RunSettings(
+            recipe: SettingsFile(text: ContinualRunsTests.recipe, name: "recipe"),
+            overrides: ContinualRunsTests.settings(name), choices: Catalogue.standard.choices)), ranks: ranks
+      ).momentBytes
+    }
+    let lanes = [1: 4, 3: 2, 4: 1][ranks] ?? 0
+    for name in ["gpm", "dualgpm", "api"] { #expect(try bytes(name) == 8 * (10 * 10 + 24 * 24) * lanes, "\(name)") }
+    #expect(try bytes("er") == 0)
   }
 
   @Test(
