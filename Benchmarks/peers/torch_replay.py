@@ -11,8 +11,9 @@ import random
 import time
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+
+from torch_residual import residual_network
 
 parser = argparse.ArgumentParser()
 for name, value in dict(width=8, batch=32, draw=32, buffer=200, steps=60, warmup=10, classes=10, side=28).items():
@@ -22,30 +23,7 @@ torch.set_num_threads(int(os.environ.get("THREADS", "1")))
 torch.manual_seed(0)
 random.seed(0)
 
-
-def convolution(inputs, outputs, kernel, stride=1):
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
-
-
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.branch = nn.Sequential(
-            convolution(inputs, outputs, 3, stride), nn.BatchNorm2d(outputs), nn.ReLU(), convolution(outputs, outputs, 3),
-            nn.BatchNorm2d(outputs))
-        self.shortcut = nn.Sequential()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
-
-    def forward(self, x):
-        return F.relu(self.branch(x) + self.shortcut(x))
-
-
-widths = [args.width << stage for stage in range(4)]
-layers = [convolution(1, args.width, 3), nn.BatchNorm2d(args.width), nn.ReLU()]
-for stage, width in enumerate(widths):
-    layers += [Block(widths[max(stage - 1, 0)], width, 1 if stage == 0 else 2), Block(width, width, 1)]
-model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], args.classes))
+model = residual_network(args.width, args.classes)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 shape = (1, args.side, args.side)
 kept, labels, seen = torch.zeros(args.buffer, *shape), torch.zeros(args.buffer, dtype=torch.long), 0
