@@ -94,15 +94,15 @@ public struct DoubleMatrix: Hashable, Codable, Sendable {
   }
 
   /// A symmetric matrix of its upper triangle.
-  public init(upperTriangle: some Collection<Double>, count: Int) {
+  public init(upperTriangle: [Double], count: Int) {
     self.init(rows: count, columns: count)
     require(upperTriangle.count == count * (count + 1) / 2, "\(upperTriangle.count) values are no triangle of \(count)")
-    var next = upperTriangle.makeIterator()
+    var next = 0
     for row in 0..<count {
       for column in row..<count {
-        let value = next.next() ?? 0
-        self[row, column] = value
-        self[column, row] = value
+        self[row, column] = upperTriangle[next]
+        self[column, row] = upperTriangle[next]
+        next += 1
       }
     }
   }

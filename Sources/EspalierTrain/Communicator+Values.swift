@@ -11,6 +11,17 @@ extension Communicator {
     }
   }
 
+  /// As `gatherValues`, for values that are mostly bytes, which JSON would spell in letters.
+  package func gatherBytesOf<Value: Codable & Sendable>(_ value: Value, label: String) throws -> [Value] {
+    guard size > 1 else { return [value] }
+    let encoder = PropertyListEncoder()
+    encoder.outputFormat = .binary
+    let heard = try allGather(bytes: Array(try encoder.encode([value])), label: label).wait()
+    return try heard.enumerated().map { rank, bytes in
+      rank == self.rank ? value : try PropertyListDecoder().decode([Value].self, from: Data(bytes))[0]
+    }
+  }
+
   /// Rank 0 decides and everyone learns what; where it throws, every rank throws, so that all of them end.
   ///
   /// Ranks never decide from their own look at a shared directory: network file systems show it to each in its own time.

@@ -26,18 +26,26 @@ public struct LayerInput {
     patches.map { $0.out_height * $0.out_width } ?? x.shape.rows / max(x.shape[0], 1)
   }
 
+  /// Patches that one product takes.
+  private static let columnsAtOnce = 1024
+
   /// Adds h hᵀ of every row h of the first samples, in double precision.
   /// - Precondition: the batch has as many samples, and `sum` is `width` · `width`. Its lower triangle is left alone.
   public func addSecondMoments(ofFirst samples: Int, to sum: inout DoubleMatrix) {
     guard samples > 0 else { return }
     if var shape = patches {
-      shape.samples = 1
-      let columns = shape.out_height * shape.out_width, size = shape.channels * shape.height * shape.width
-      let buffer = x.tape.pool.storage(count: width * columns)
-      for sample in 0..<samples {
-        ck_patches(x.pointer + sample * size, shape, buffer.pointer)
-        let values = UnsafeBufferPointer(start: buffer.pointer, count: width * columns).map(Double.init)
-        sum.addOuterProducts(ofColumns: values, count: columns)
+      let columns = rowsPerSample, image = shape.channels * shape.height * shape.width
+      // Few places of many channels make thin products, which would spend their time on reading the sum.
+      let group = max(Self.columnsAtOnce / columns, 1)
+      let size = width * columns * min(group, samples)
+      let buffer = x.tape.pool.storage(count: size), wide = UnsafeMutablePointer<Double>.allocate(capacity: size)
+      defer { wide.deallocate() }
+      for first in stride(from: 0, to: samples, by: group) {
+        shape.samples = min(group, samples - first)
+        let count = columns * shape.samples
+        ck_patches(x.pointer + first * image, shape, buffer.pointer)
+        for index in 0..<width * count { wide[index] = Double(buffer.pointer[index]) }
+        sum.addOuterProducts(ofColumns: wide, count: count)
       }
     } else {
       let rows = samples * rowsPerSample

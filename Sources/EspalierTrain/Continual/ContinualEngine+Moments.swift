@@ -68,18 +68,22 @@ extension ContinualEngine {
     let widths = try communicator.gatherValues(moments.widths, label: "widths of moments")
       .reduce(into: [:]) { $0.merge($1) { first, _ in first } }
     let owners = Self.owners(of: moments.layers, widths, ranks: communicator.size)
-    var own: [String: Answer] = [:]
-    var failure: (any Error)?
+    // All sums before the first answer, so that no rank waits for what another one makes of its own.
+    var sums: [(layer: String, moments: DoubleMatrix)] = []
     for layer in moments.layers {
       guard let width = widths[layer] else { continue }
       let sum = try Self.sum(layer, width, moments, communicator, owner: owners[layer] ?? 0)
-      guard let sum, failure == nil else { continue }
-      session.enter(.updating)
+      if let sum { sums.append((layer, sum)) }
+    }
+    session.enter(.updating)
+    var own: [String: Answer] = [:]
+    var failure: (any Error)?
+    for (layer, sum) in sums where failure == nil {
       do { own[layer] = try answer(layer, sum) } catch { failure = error }
       session.strike(.work(.decompositions))
     }
     try communicator.together("decompositions") { if let failure { throw failure } }
-    return try communicator.gatherValues(own, label: "decompositions").reduce(into: [:]) { $0.merge($1) { $1 } }
+    return try communicator.gatherBytesOf(own, label: "decompositions").reduce(into: [:]) { $0.merge($1) { $1 } }
   }
 
   /// The largest first, each to the rank that has least to do: a decomposition takes the cube of its width.
@@ -122,7 +126,9 @@ extension ContinualEngine {
       }
       var part = Array(repeating: 0.0, count: range.count)
       for (_, values) in found.sorted(by: { $0.lane < $1.lane }) {
-        for (index, value) in values.enumerated() { part[index] += value }
+        part.withUnsafeMutableBufferPointer { part in
+          values.withUnsafeBufferPointer { for index in part.indices { part[index] += $0[index] } }
+        }
       }
       sum += part
     }

@@ -180,20 +180,16 @@ public struct InputSubspace: Codable, Sendable, Equatable {
       throw DecodingError.dataCorruptedError(
         forKey: .basis, in: values, debugDescription: "\(bytes.count) bytes are no vectors of \(dimension)")
     }
-    basis = bytes.withUnsafeBytes { raw in
-      (0..<bytes.count / 4).map {
-        Float(bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
-      }
-    }
+    var words = [UInt32](repeating: 0, count: bytes.count / 4)
+    _ = words.withUnsafeMutableBytes { bytes.copyBytes(to: $0) }
+    basis = words.map { Float(bitPattern: UInt32(littleEndian: $0)) }
   }
 
   public func encode(to encoder: any Swift.Encoder) throws {
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(kind, forKey: .kind)
     try values.encode(dimension, forKey: .dimension)
-    var bytes = Data(capacity: 4 * basis.count)
-    for element in basis { withUnsafeBytes(of: element.bitPattern.littleEndian) { bytes.append(contentsOf: $0) } }
-    try values.encode(bytes, forKey: .basis)
+    try values.encode(basis.map { $0.bitPattern.littleEndian }.withUnsafeBytes { Data($0) }, forKey: .basis)
   }
 }
 
