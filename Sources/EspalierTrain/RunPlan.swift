@@ -35,14 +35,17 @@ package struct RunPlan: Sendable {
       run.blueprint, layout, stage: run.stage, lanes: run.lanes, clippedHeads: run.clippedHeads)
   }
 
-  /// Bytes of second moments that the busiest rank holds while methods look at what layers read: a matrix a layer and lane, in double
-  /// precision. 0 without such methods.
+  /// Bytes of second moments that the busiest rank holds while methods look at what layers read: a matrix in double precision for every layer
+  /// and lane, and of the layers that it decomposes their sums. 0 without such methods.
   package var momentBytes: Int {
-    let squares = run.blueprint.parameters.reduce(0) { sum, spec in
-      guard run.methods.contains(where: { $0.granularity(of: spec) == .matrix }) else { return sum }
-      return sum + 8 * spec.axes[1].count * spec.axes[1].count
+    let protected = run.blueprint.parameters.filter { spec in
+      run.methods.contains { $0.granularity(of: spec) == .matrix }
     }
-    return squares * ((run.lanes + ranks - 1) / ranks)
+    let widths = Dictionary(uniqueKeysWithValues: protected.map { ($0.name, $0.axes[1].count) })
+    let owners = ContinualEngine.owners(of: protected.map(\.name), widths, ranks: ranks)
+    let squares = widths.mapValues { 8 * $0 * $0 }
+    let owned = (0..<ranks).map { rank in squares.reduce(0) { $0 + (owners[$1.key] == rank ? $1.value : 0) } }
+    return squares.values.reduce(0, +) * ((run.lanes + ranks - 1) / ranks) + (owned.max() ?? 0)
   }
 
   /// Bytes of all slots that a checkpoint holds, before compression.
