@@ -11,8 +11,8 @@ extension Communicator {
     }
   }
 
-  /// As `gatherValues`, for values that are mostly bytes, which JSON would spell in letters.
-  package func gatherBytesOf<Value: Codable & Sendable>(_ value: Value, label: String) throws -> [Value] {
+  /// As `gatherValues`, for values that hold megabytes of `Data`: as a binary property list, where JSON would spell them in letters.
+  package func gatherLargeValues<Value: Codable & Sendable>(_ value: Value, label: String) throws -> [Value] {
     guard size > 1 else { return [value] }
     let encoder = PropertyListEncoder()
     encoder.outputFormat = .binary

@@ -1,5 +1,5 @@
 public import EspalierNN
-public import EspalierState
+import EspalierState
 package import EspalierTensor
 import Foundation
 
@@ -21,15 +21,25 @@ public struct AdaptivePlasticity: SubspaceMethod {
 
   /// What a recipe may set; `fields` says what each option means.
   public struct Options: Settings {
+    /// Share of the energy of a layer's inputs that is protected after the first task, ε.
     public var threshold = 0.97
+    /// What the threshold grows by over the whole sequence.
     public var rise = 0.03
+    /// Samples that inputs are collected from, layer by layer; one number for all, 0 = a whole task.
     public var samples = [125]
+    /// Where paper and authors' code differ.
     public var convention = SubspaceOptions.Convention.code
+    /// New inputs for each unit that the ratio is too low, K.
     public var expansion = 10.0
+    /// What is to be left of a gradient, ρ.
     public var retention = 0.5
+    /// Passes of every task but the first at the old width.
     public var warmup = 0
+    /// How new inputs begin.
     public var start = Start.zeros
+    /// Patterns of the names of weights that may be widened.
     public var layers = ["*"]
+    /// Everything as `espalier describe api` tells.
     public init() {}
 
     public static let fields: [SettingField] =
@@ -94,6 +104,7 @@ public struct AdaptivePlasticity: SubspaceMethod {
       remedy: "leave out the grow phases and tasks.heads: grow, or use dualgpm")
   }
 
+  /// Behind the passes at the old width; never in the first task.
   public func widensAfter(_ task: TaskInfo) -> Int? { task.number > 0 ? options.warmup : nil }
 
   public mutating func taskBegan(_ session: any MethodSession) {

@@ -6,9 +6,11 @@ public struct DualGradientProjection: GradientProjection {
   public static let name = "dualgpm"
   public static let summary =
     "Gradient projection with the memory or its complement, whichever is smaller (Liang and Li 2023, CVPR)."
+  /// When the complement is kept instead.
   public static let flip = InputSubspace.Flip.once
   /// The input spaces of earlier tasks.
   public var memory = SubspaceMemory()
+  /// As the recipe set them.
   public let options: SubspaceOptions
 
   /// - Throws: `MethodError` for a threshold that is no share.

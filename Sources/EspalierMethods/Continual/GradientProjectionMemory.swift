@@ -5,9 +5,11 @@
 public struct GradientProjectionMemory: GradientProjection {
   public static let name = "gpm"
   public static let summary = "Gradient projection memory (Saha et al. 2021, arXiv:2103.09762)."
+  /// When the complement is kept instead.
   public static let flip = InputSubspace.Flip.never
   /// The input spaces of earlier tasks.
   public var memory = SubspaceMemory()
+  /// As the recipe set them.
   public let options: SubspaceOptions
 
   /// - Throws: `MethodError` for a threshold that is no share.

@@ -83,7 +83,7 @@ extension ContinualEngine {
       session.strike(.work(.decompositions))
     }
     try communicator.together("decompositions") { if let failure { throw failure } }
-    return try communicator.gatherBytesOf(own, label: "decompositions").reduce(into: [:]) { $0.merge($1) { $1 } }
+    return try communicator.gatherLargeValues(own, label: "decompositions").reduce(into: [:]) { $0.merge($1) { $1 } }
   }
 
   /// The largest first, each to the rank that has least to do: a decomposition takes the cube of its width.

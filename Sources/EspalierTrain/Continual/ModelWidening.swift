@@ -1,7 +1,7 @@
 import EspalierComm
 import EspalierMethods
 import EspalierNN
-package import EspalierState
+import EspalierState
 import EspalierTensor
 
 /// Layers of a running model read more: a session of the wider model is made and filled, as in a growth.
