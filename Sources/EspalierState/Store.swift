@@ -240,9 +240,6 @@ package final class Store {
     }
   }
 
-  /// What part of the way to a batch's a statistic goes in one step, as is usual for batch norm.
-  package static let statisticShare: Float = 0.1
-
   /// Applies an update to everything that this rank updates, statistics by a rule of their own, then scales rows of it, and starts to make gathered values new.
   package func update(
     _ optimizer: any Optimizer, groups: [ParameterGroup], births: UpdateBirths = .none, at moment: UpdateMoment,
@@ -251,7 +248,7 @@ package final class Store {
     forEachUpdated(groups) { shard in
       if shard.spec.isStatistic {
         // Not scaled by the clip and not by the rate: it follows the activations, whatever the weights do.
-        for index in shard.value.indices { shard.value[index] -= Self.statisticShare * shard.gradient[index] }
+        for index in shard.value.indices { shard.value[index] -= RunningStatistics.share * shard.gradient[index] }
         return
       }
       let cuts = optimizer.granularity(of: shard.spec) == .element ? births : .none

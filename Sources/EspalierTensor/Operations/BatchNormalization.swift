@@ -2,6 +2,9 @@ import CKernels
 
 /// Mean and unbiased variance of every channel, `[channels]` each, as they are kept from step to step.
 public struct RunningStatistics {
+  /// What part of the way to a batch's they go in one pass, as is usual for batch norm.
+  package static let share: Float = 0.1
+
   /// By channel.
   public let mean: Tensor
   /// By channel.
@@ -51,14 +54,18 @@ private struct GroupStatistics {
     }
   }
 
-  /// destination = β · destination + share · Σ over groups of (running − what the group has).
+  /// destination = β · destination + share · Σ over groups of (kept − what the group has), where each group finds what the one before
+  /// it has kept.
   func drift(
     _ running: Tensor, from batch: Storage, share: Double, beta: Float,
     into destination: UnsafeMutablePointer<Float>
   ) {
     for channel in 0..<channels {
-      let sum = placed.reduce(0.0) {
-        $0 + (Double(running.pointer[channel]) - Double(batch.pointer[$1.place + channel]))
+      var (kept, sum) = (Double(running.pointer[channel]), 0.0)
+      for (_, _, place) in placed {
+        let way = kept - Double(batch.pointer[place + channel])
+        kept -= Double(RunningStatistics.share) * way
+        sum += way
       }
       destination[channel] = (beta == 0 ? 0 : destination[channel]) + Float(share * sum)
     }
@@ -71,7 +78,8 @@ extension Tensor {
   ///
   /// x [samples, channels, height, width], `gain` and `bias` [channels] → the shape of x.
   /// - Parameter running: statistics kept from step to step. Their "gradient" is the tape's `share` of (kept − batch's), summed over
-  ///   groups, with the variance unbiased: a step along it of length r moves them by r towards the batch's.
+  ///   groups that follow one another, with the variance unbiased: a step along it of length 0.1 moves them by a tenth of the way
+  ///   towards each group's in turn.
   /// - Ioffe, Szegedy: Batch normalization, ICML 2015, arXiv:1502.03167.
   public func batchNorm(gain: Tensor, bias: Tensor, epsilon: Float, running: RunningStatistics? = nil) -> Tensor {
     requireChannels(gain, bias)
