@@ -248,7 +248,7 @@ package final class Store {
     forEachUpdated(groups) { shard in
       if shard.spec.isStatistic {
         // Not scaled by the clip and not by the rate: it follows the activations, whatever the weights do.
-        for index in shard.value.indices { shard.value[index] -= RunningStatistics.share * shard.gradient[index] }
+        for index in shard.value.indices { shard.value[index] -= RunningStatistics.batchWeight * shard.gradient[index] }
         return
       }
       let cuts = optimizer.granularity(of: shard.spec) == .element ? births : .none

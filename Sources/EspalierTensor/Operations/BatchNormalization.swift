@@ -2,8 +2,8 @@ import CKernels
 
 /// Mean and unbiased variance of every channel, `[channels]` each, as they are kept from step to step.
 public struct RunningStatistics {
-  /// What part of the way to a batch's they go in one pass, as is usual for batch norm.
-  package static let share: Float = 0.1
+  /// The weight of a new batch in what is kept, as is usual for batch norm.
+  package static let batchWeight: Float = 0.1
 
   /// By channel.
   public let mean: Tensor
@@ -64,7 +64,7 @@ private struct GroupStatistics {
       var (kept, sum) = (Double(running.pointer[channel]), 0.0)
       for (_, _, place) in placed {
         let way = kept - Double(batch.pointer[place + channel])
-        kept -= Double(RunningStatistics.share) * way
+        kept -= Double(RunningStatistics.batchWeight) * way
         sum += way
       }
       destination[channel] = (beta == 0 ? 0 : destination[channel]) + Float(share * sum)
