@@ -7,9 +7,9 @@ import Foundation
 /// - constant: 1;
 /// - linear: 1 − (1 − f) t;
 /// - cosine: f + (1 − f) (1 + cos π t) / 2 (Loshchilov, Hutter: SGDR, 2016, arXiv:1608.03983, one cycle, with a floor);
-/// - wsd: 1, and in the last D = round(decayFraction · T) steps 1 − (1 − f) (u − (T − D)) / D (Hu et al.: MiniCPM, 2024,
-///   arXiv:2404.06395; their decay is exponential, ours a line that ends at the floor). A decay that would begin inside the
-///   warm-up begins after it.
+/// - wsd: 1, and in the last D = round(decayFraction · T) steps, x = (u − (T − D)) / D of them done, what `decayShape` says (Hu et al.:
+///   MiniCPM, 2024, arXiv:2404.06395): linear 1 − (1 − f) x; squareRoot 1 − (1 − f) √x (Hägele et al., 2024, arXiv:2405.18392);
+///   exponential fˣ, as MiniCPM's. A decay that would begin inside the warm-up begins after it.
 ///
 /// The last step of a phase is at the floor. A phase that is shorter than its warm-up ends while it still rises.
 public struct LearningRate: Sendable, Equatable {
@@ -40,7 +40,12 @@ public struct LearningRate: Sendable, Equatable {
       let decay = Int((settings.decayFraction * Double(steps)).rounded())
       let start = max(steps - decay, warmup)
       if number <= start { return 1 }
-      return 1 - (1 - floor) * Double(number - start) / Double(steps - start)
+      let done = Double(number - start) / Double(steps - start)
+      switch settings.decayShape {
+      case .linear: return 1 - (1 - floor) * done
+      case .squareRoot: return 1 - (1 - floor) * done.squareRoot()
+      case .exponential: return pow(floor, done)
+      }
     }
   }
 }

@@ -3,11 +3,12 @@ import Foundation
 import Testing
 
 @Suite struct LearningRateTests {
-  private func rates(_ shape: RateSettings.Shape, warmup: Int, floor: Double, decay: Double = 0.2, steps: Int)
-    -> [Double]
-  {
+  private func rates(
+    _ shape: RateSettings.Shape, warmup: Int, floor: Double, decay: Double = 0.2,
+    falling: RateSettings.DecayShape = .linear, steps: Int
+  ) -> [Double] {
     let rate = LearningRate(
-      RateSettings(shape: shape, warmup: warmup, floor: floor, decayFraction: decay), steps: steps)
+      RateSettings(shape: shape, warmup: warmup, floor: floor, decayFraction: decay, decayShape: falling), steps: steps)
     return (0..<steps).map(rate.factor(at:))
   }
 
@@ -24,6 +25,14 @@ import Testing
     #expect(close(rates(.cosine, warmup: 0, floor: 0, steps: 4), [(1 + root) / 2, 0.5, (1 - root) / 2, 0]))
     #expect(close(rates(.cosine, warmup: 1, floor: 0.1, steps: 3), [1, 0.55, 0.1]))
     #expect(close(rates(.wsd, warmup: 2, floor: 0, decay: 0.4, steps: 10), [0.5, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0]))
+    #expect(
+      close(
+        rates(.wsd, warmup: 0, floor: 0, decay: 0.8, falling: .squareRoot, steps: 5),
+        [1, 0.5, 1 - root, 1 - 0.75.squareRoot(), 0]))
+    #expect(
+      close(
+        rates(.wsd, warmup: 0, floor: 0.0625, decay: 0.8, falling: .exponential, steps: 5),
+        [1, 0.5, 0.25, 0.125, 0.0625]))
   }
 
   @Test("a phase shorter than its warm-up ends while it rises; as long, at the peak")
@@ -38,10 +47,19 @@ import Testing
     "every shape stays between floor and peak after the warm-up and never rises", arguments: RateSettings.Shape.allCases
   )
   func monotone(shape: RateSettings.Shape) {
-    let rates = rates(shape, warmup: 7, floor: 0.3, decay: 0.35, steps: 101)
-    for (earlier, later) in zip(rates[6...], rates[7...]) { #expect(later <= earlier) }
-    #expect(rates[6] == 1)
-    #expect(abs(rates[100] - (shape == .constant ? 1 : 0.3)) < 1e-12)
+    for falling in RateSettings.DecayShape.allCases {
+      let rates = rates(shape, warmup: 7, floor: 0.3, decay: 0.35, falling: falling, steps: 101)
+      for (earlier, later) in zip(rates[6...], rates[7...]) { #expect(later <= earlier) }
+      #expect(rates[6] == 1)
+      #expect(abs(rates[100] - (shape == .constant ? 1 : 0.3)) < 1e-12)
+    }
+  }
+
+  @Test("an exponential decay to nothing is refused, with the key")
+  func exponentialToNothing() throws {
+    let problems = RateSettings(shape: .wsd, floor: 0, decayShape: .exponential).problems()
+    #expect(problems.count == 1 && "\(problems[0])".contains("floor"))
+    #expect(RateSettings(shape: .wsd, floor: 0, decayShape: .squareRoot).problems().isEmpty)
   }
 }
 

@@ -69,8 +69,9 @@ let allSettings: [any Settings.Type] = [
     #expect(
       rows.map(\.key) == [
         "steps", "epochs", "until", "rate", "rate.shape", "rate.warmup", "rate.floor", "rate.decayFraction",
+        "rate.decayShape",
       ])
-    #expect(rows.map(\.standard) == ["0", "0", "end", "", "cosine", "20", "0.1", "0.2"])
+    #expect(rows.map(\.standard) == ["0", "0", "end", "", "cosine", "20", "0.1", "0.2", "linear"])
     #expect(rows[5].unit == "steps")
     let run = try SettingsTable(of: RunSettings.self).rows
     #expect(run.first { $0.key == "schedule" }?.standard == "")

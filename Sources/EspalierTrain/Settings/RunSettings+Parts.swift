@@ -259,19 +259,24 @@ public struct TrainPhase: CheckedSettings {
 /// How the learning rate moves in a phase, as a fraction of the optimizer's rate.
 public struct RateSettings: CheckedSettings {
   public enum Shape: String, Codable, Sendable, CaseIterable { case constant, linear, cosine, wsd }
+  public enum DecayShape: String, Codable, Sendable, CaseIterable { case linear, squareRoot, exponential }
 
   public var shape = Shape.cosine
   public var warmup = 20
   public var floor = 0.1
   public var decayFraction = 0.2
+  public var decayShape = DecayShape.linear
 
   public init() {}
 
-  public init(shape: Shape, warmup: Int = 20, floor: Double = 0.1, decayFraction: Double = 0.2) {
+  public init(
+    shape: Shape, warmup: Int = 20, floor: Double = 0.1, decayFraction: Double = 0.2, decayShape: DecayShape = .linear
+  ) {
     self.shape = shape
     self.warmup = warmup
     self.floor = floor
     self.decayFraction = decayFraction
+    self.decayShape = decayShape
   }
 
   public static let fields = [
@@ -281,9 +286,22 @@ public struct RateSettings: CheckedSettings {
     SettingField("warmup", unit: "steps", "Steps in which the rate rises in a line from 0 to its peak."),
     SettingField("floor", unit: "fraction of the peak", "The rate of the last step; not used by constant."),
     SettingField("decayFraction", unit: "fraction of the phase", "The part at the end in which wsd falls."),
+    SettingField(
+      "decayShape", unit: "linear | squareRoot | exponential",
+      "How wsd falls: in a line, as 1 - √x (early, then slowly), or by the same factor each step (needs a floor above 0)."
+    ),
   ]
 
   public static let limits: [String: SettingLimit] = [
     "warmup": .notNegative, "floor": .within(0...1), "decayFraction": .within(0...1),
   ]
+
+  public func problems() -> [SettingProblem] {
+    shape == .wsd && decayShape == .exponential && floor == 0
+      ? [
+        SettingProblem(
+          "floor", "an exponential decay never reaches a floor of 0",
+          remedy: "state a floor above 0, as 0.01, or another decayShape")
+      ] : []
+  }
 }
