@@ -83,44 +83,26 @@ struct GrowCommand: CatalogueCommand {
     let growth: DiskGrowth
     var settings: RunSettings { RunSettings() }
 
-    private struct Place: Codable, Sendable {
-      let saveID: SaveID
-      let folder: String
-      let created: String
-    }
-
     /// Collective.
     func run(to path: String, _ world: CheckpointWorld, _ communicator: Communicator) throws -> GrowReport {
-      let started = ContinuousClock().now
-      var placement: CheckpointPlacement?
-      let place = try communicator.decide("where the checkpoint goes") {
-        let made = try CheckpointPlacement(path, step: source.step)
-        placement = made
-        return Place(saveID: made.saveID, folder: made.folder, created: timestamp())
+      let writing = CheckpointWriting(to: path, step: source.step, ranks: world.ranks)
+      let written = try writing.run(communicator) { place in
+        Rewriter(
+          grower: try CheckpointGrower(
+            source, growth.growth, for: growth.optimizer, world: world, state: growth.state(of: source, world),
+            saveID: place.saveID, created: place.created))
       }
-      do {
-        let state = try growth.state(of: source, world)
-        let grower = try CheckpointGrower(
-          source, growth.growth, for: growth.optimizer, world: world, state: state,
-          saveID: place.saveID, created: place.created)
-        let own = Array(stride(from: communicator.rank, to: world.ranks, by: communicator.size))
-        let written = try communicator.together("writing the shards") {
-          try grower.write(ranks: own, to: place.folder)
-        }
-        let shards = try communicator.gatherValues(written, label: "shards").flatMap { $0 }
-        let notes = try communicator.decide("the commit") {
-          try placement?.commit(grower.plan, summaries: shards).map { "\($0)" } ?? []
-        }
-        for note in notes where communicator.rank == 0 { FailureReport.warn(note) }
-        return GrowReport(
-          from: source.path, to: placement?.path ?? path, step: source.step, saveID: "\(place.saveID)",
-          ranks: world.ranks, stage: world.stage, growth,
-          seconds: started.duration(to: ContinuousClock().now) / .seconds(1))
-      } catch {
-        placement?.abandon()
-        throw error
-      }
+      return GrowReport(
+        from: source.path, to: written.path, step: source.step, saveID: "\(written.saveID)",
+        ranks: world.ranks, stage: world.stage, growth, seconds: written.seconds)
     }
+  }
+
+  private struct Rewriter: CheckpointRewriter {
+    let grower: CheckpointGrower
+    var plan: CheckpointPlan { grower.plan }
+    func write(ranks: [Int], to folder: String) throws -> [ShardSummary] { try grower.write(ranks: ranks, to: folder) }
+    func close(_ shards: [ShardSummary]) -> [ShardSummary] { shards }
   }
 }
 

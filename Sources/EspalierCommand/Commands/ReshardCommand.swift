@@ -56,45 +56,38 @@ struct Reshard: Sendable {
   let stage: Int
   let workers: Int
 
-  private struct Place: Codable, Sendable {
-    let saveID: SaveID
-    let folder: String
-    let created: String
-  }
-
   /// Collective.
   func run(_ communicator: Communicator) throws -> ReshardReport {
-    let started = ContinuousClock().now
-    var placement: CheckpointPlacement?
-    let place = try communicator.decide("where the checkpoint goes") {
-      let made = try CheckpointPlacement(to, step: source.step)
-      placement = made
-      return Place(saveID: made.saveID, folder: made.folder, created: timestamp())
+    let world = CheckpointWorld(ranks: ranks, hosts: source.world.hosts, stage: stage, transport: "file")
+    let written = try CheckpointWriting(to: to, step: source.step, ranks: ranks).run(communicator) { place in
+      Rewriter(
+        resharder: try Resharder(
+          source, world: world, state: ReshardLineage.state(of: source, ranks: ranks, stage: stage),
+          saveID: place.saveID, created: place.created),
+        workers: workers)
     }
-    do {
-      let resharder = try Resharder(
-        source, world: CheckpointWorld(ranks: ranks, hosts: source.world.hosts, stage: stage, transport: "file"),
-        state: ReshardLineage.state(of: source, ranks: ranks, stage: stage), saveID: place.saveID,
-        created: place.created)
-      let own = stride(from: communicator.rank, to: ranks, by: communicator.size)
-      let written = try communicator.together("writing the shards") {
-        try resharder.write(ranks: Array(own), to: place.folder, workers: workers)
-      }
-      let shards = try communicator.gatherValues(written, label: "shards").flatMap { $0 }
-      let notes = try communicator.decide("the commit") {
-        let summaries = shards.map(\.summary)
-        try resharder.requireSame(summaries)
-        return try placement?.commit(resharder.plan, summaries: summaries).map { "\($0)" } ?? []
-      }
-      for note in notes where communicator.rank == 0 { FailureReport.warn(note) }
-      return ReshardReport(
-        from: source.path, to: placement?.path ?? to, step: source.step, saveID: "\(place.saveID)",
-        fromRanks: source.world.ranks, ranks: ranks, stage: stage, slots: resharder.slotCount,
-        slotsCopied: resharder.slotsCopied, counts: shards.reduce(Resharder.Counts()) { $0 + $1.counts },
-        seconds: started.duration(to: ContinuousClock().now) / .seconds(1))
-    } catch {
-      placement?.abandon()
-      throw error
+    let resharder = written.rewriter.resharder
+    return ReshardReport(
+      from: source.path, to: written.path, step: source.step, saveID: "\(written.saveID)",
+      fromRanks: source.world.ranks, ranks: ranks, stage: stage, slots: resharder.slotCount,
+      slotsCopied: resharder.slotsCopied, counts: written.shards.reduce(Resharder.Counts()) { $0 + $1.counts },
+      seconds: written.seconds)
+  }
+
+  private struct Rewriter: CheckpointRewriter {
+    let resharder: Resharder
+    let workers: Int
+    var plan: CheckpointPlan { resharder.plan }
+
+    func write(ranks: [Int], to folder: String) throws -> [Resharder.WrittenShard] {
+      try resharder.write(ranks: ranks, to: folder, workers: workers)
+    }
+
+    /// Not before the digest of every slot is the source's.
+    func close(_ shards: [Resharder.WrittenShard]) throws -> [ShardSummary] {
+      let summaries = shards.map(\.summary)
+      try resharder.requireSame(summaries)
+      return summaries
     }
   }
 }
