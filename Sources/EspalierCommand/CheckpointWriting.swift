@@ -1,5 +1,6 @@
 import EspalierComm
 import EspalierState
+import EspalierTrain
 
 /// What a command makes of a checkpoint, shard by shard.
 protocol CheckpointRewriter {
