@@ -13,6 +13,7 @@ import Foundation
 ///
 /// The last step of a phase is at the floor. A phase that is shorter than its warm-up ends while it still rises.
 public struct LearningRate: Sendable, Equatable {
+  /// The shape and its options.
   public let settings: RateSettings
   /// T, the steps of the phase.
   public let steps: Int

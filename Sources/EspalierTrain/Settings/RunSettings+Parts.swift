@@ -3,10 +3,14 @@ package import EspalierState
 
 /// When and how the validation set is measured.
 public struct EvaluateSettings: CheckedSettings {
+  /// Steps from one evaluation to the next; 0 = at the end only.
   public var every = 100
+  /// Samples of one evaluation batch.
   public var batch = 32
+  /// Batches that are measured, from the first; 0 = all.
   public var batches = 0
 
+  /// The defaults.
   public init() {}
 
   public static let fields = [
@@ -26,19 +30,31 @@ public struct EvaluateSettings: CheckedSettings {
 
 /// When and how checkpoints are written.
 public struct SaveSettings: CheckedSettings {
+  /// How shards are compressed.
   public enum Compression: String, Codable, Sendable, CaseIterable { case auto, zstd, none }
+  /// What a failed save does to the run.
   public enum OnFailure: String, Codable, Sendable, CaseIterable { case warn, stop }
 
+  /// Steps from one checkpoint to the next; 0 = at the end only.
   public var every = 100
+  /// How many of the newest checkpoints stay.
   public var keep = 3
+  /// Checkpoints at multiples of so many steps stay as well; 0 = none.
   public var keepEvery = 0
+  /// So many with the lowest validation loss stay as well.
   public var keepBest = 0
+  /// Whether those where a phase ends stay.
   public var keepBorders = true
+  /// Bytes that checkpoints that stay may take together; 0 = no limit.
   public var maximumBytes = 0
+  /// `auto` leaves chunks that do not shrink as they are.
   public var compression = Compression.auto
+  /// `warn` goes on and tries again at the next save, `stop` ends all ranks with 1.
   public var onFailure = OnFailure.warn
+  /// Whether the XOR of all shards is written too, from which any one is rebuilt.
   public var parity = false
 
+  /// The defaults.
   public init() {}
 
   public static let fields = [
@@ -101,10 +117,14 @@ public struct SaveSettings: CheckedSettings {
 
 /// How often the run reports.
 public struct LogSettings: CheckedSettings {
+  /// Steps from one line of metrics.jsonl to the next.
   public var every = 1
+  /// Seconds between two lines of progress where the output is no terminal.
   public var console = 10.0
+  /// Steps from one digest of the state to the next; 0 = never.
   public var digestEvery = 0
 
+  /// The defaults.
   public init() {}
 
   public static let fields = [
@@ -123,9 +143,12 @@ public struct LogSettings: CheckedSettings {
 
 /// Checks that cost time and find mistakes of the program.
 public struct CheckSettings: Settings {
+  /// Whether released weights and returned buffers are filled with poison.
   public var memory = false
+  /// Whether every collective is compared on all ranks before it runs.
   public var collectives = false
 
+  /// The defaults.
   public init() {}
 
   public static let fields = [
@@ -138,9 +161,12 @@ public struct CheckSettings: Settings {
 
 /// Where the first weights come from, when not from the seed.
 public struct StartSettings: CheckedSettings {
+  /// The path of a checkpoint whose weights begin the run; empty = the seed.
   public var from = ""
+  /// Slots that are taken from it.
   public var slots = ["value"]
 
+  /// The defaults.
   public init() {}
 
   public static let fields = [
@@ -161,8 +187,10 @@ public struct StartSettings: CheckedSettings {
 
 /// What happens after steps whose gradient is infinite or not a number.
 public struct NonFiniteSettings: CheckedSettings {
+  /// So many steps in a row without finite gradient stop the run.
   public var limit = 10
 
+  /// The defaults.
   public init() {}
 
   public static let fields = [
@@ -213,13 +241,19 @@ public enum Phase: FixedChoice {
 
 /// A stretch of ordinary training.
 public struct TrainPhase: CheckedSettings {
+  /// The length in steps; 0 = by epochs.
   public var steps = 0
+  /// The length in passes over the training set; 0 = by steps.
   public var epochs = 0
+  /// What ends the phase before its steps are done.
   public var until = Until.end(NoOptions())
+  /// How the learning rate moves in the phase.
   public var rate = RateSettings()
 
+  /// The defaults.
   public init() {}
 
+  /// The options as `fields` describe them.
   public init(
     steps: Int = 0, epochs: Int = 0, until: Until = .end(NoOptions()), rate: RateSettings = RateSettings()
   ) {
@@ -258,17 +292,26 @@ public struct TrainPhase: CheckedSettings {
 
 /// How the learning rate moves in a phase, as a fraction of the optimizer's rate.
 public struct RateSettings: CheckedSettings {
+  /// What `LearningRate` tells of each.
   public enum Shape: String, Codable, Sendable, CaseIterable { case constant, linear, cosine, wsd }
+  /// How wsd falls.
   public enum DecayShape: String, Codable, Sendable, CaseIterable { case linear, squareRoot, exponential }
 
+  /// How the rate falls after the warm-up.
   public var shape = Shape.cosine
+  /// Steps in which the rate rises in a line to its peak.
   public var warmup = 20
+  /// The rate of the last step, a fraction of the peak; not used by `constant`.
   public var floor = 0.1
+  /// The part of the phase, at its end, in which wsd falls.
   public var decayFraction = 0.2
+  /// How it falls there; `exponential` needs a floor above 0.
   public var decayShape = DecayShape.linear
 
+  /// The defaults.
   public init() {}
 
+  /// The options as `fields` describe them.
   public init(
     shape: Shape, warmup: Int = 20, floor: Double = 0.1, decayFraction: Double = 0.2, decayShape: DecayShape = .linear
   ) {
