@@ -3,16 +3,20 @@ import COpenBLAS
 
 /// The matrix with the singular vectors of another and singular values near 1, by an odd polynomial applied a few times.
 ///
-/// X = u / (c·‖u‖ + ε), then X ← aX + bAX + cA²X with A = XXᵀ for each step of the polynomial; for tall matrices the same with
-/// A = XᵀX from the right, so nothing is ever transposed. XXᵀ and A² are symmetric and cost half of a product. In the Gram form the
-/// steps are taken on A alone, and X is multiplied once at the end.
+/// X = u / (c·‖u‖ + ε), then X ← aX + bAX + cA²X (+ dA³X + eA⁴X) with A = XXᵀ for each step of the polynomial; for tall matrices the
+/// same with A = XᵀX from the right, so nothing is ever transposed. XXᵀ and the powers of A are symmetric and cost half of a product.
+/// In the Gram form the steps are taken on A alone, and X is multiplied once at the end.
 /// - Jordan et al. 2024, kellerjordan.github.io/posts/muon; Amsel et al. 2025, arXiv:2505.16932; Gram form: Dao AI Lab,
 ///   gram-newton-schulz.
 package struct NewtonSchulz: Sendable {
-  /// a, b, c of aX + bX³ + cX⁵.
+  /// a … e of aX + bX³ + cX⁵ + dX⁷ + eX⁹; a quintic has neither d nor e.
   package struct Step: Sendable, Hashable {
-    package let a, b, c: Double
-    package init(_ a: Double, _ b: Double, _ c: Double) { (self.a, self.b, self.c) = (a, b, c) }
+    package let a, b, c, d, e: Double
+    package init(_ a: Double, _ b: Double, _ c: Double, _ d: Double = 0, _ e: Double = 0) {
+      (self.a, self.b, self.c, self.d, self.e) = (a, b, c, d, e)
+    }
+
+    package var isQuintic: Bool { d == 0 && e == 0 }
   }
 
   /// How the steps are computed: the same map in exact arithmetic, other bits.
@@ -21,8 +25,9 @@ package struct NewtonSchulz: Sendable {
 
     /// The form for a shape: a function of the shape alone, so that every rank and every run takes the same.
     ///
-    /// Gram costs 3m²n + 17m³ and standard 15m²n + 5m³ for five steps on m × n, even at n = m; the standard form is the more exact
-    /// one, so that Gram is taken only where it saves a fifth, at n = 1.5 m. Below a side of 64 time does not matter.
+    /// Gram costs 3m²n + 17m³ and standard 15m²n + 5m³ for five quintic steps on m × n, even at n = m (3m²n + 12m³ and 9m²n + 6m³ for
+    /// three of degree 9, even there too); the standard form is the more exact one, so that Gram is taken only where it saves a fifth
+    /// (of degree 9 a sixth), at n = 1.5 m. Below a side of 64 time does not matter.
     package static func chosen(rows: Int, columns: Int) -> Form {
       let (short, long) = (min(rows, columns), max(rows, columns))
       return short >= 64 && 2 * long >= 3 * short ? .gram : .standard
@@ -45,21 +50,22 @@ package struct NewtonSchulz: Sendable {
   static let leaf = 64
 
   /// Floats of working memory.
-  package static func scratchCount(rows: Int, columns: Int, form: Form) -> Int {
+  package func scratchCount(rows: Int, columns: Int, form: Form) -> Int {
     let short = min(rows, columns)
-    return aligned(rows * columns) + (form == .gram ? 4 : 2) * aligned(short * short)
+    let squares = (form == .gram ? 4 : 2) + (steps.allSatisfy(\.isQuintic) ? 0 : Step.workCount)
+    return Self.aligned(rows * columns) + squares * Self.aligned(short * short)
   }
 
   /// Floating-point operations that are done, multiplications and additions counted.
   package func operations(rows: Int, columns: Int, form: Form) -> Double {
     let (m, n) = (Double(min(rows, columns)), Double(max(rows, columns)))
-    let half = m * m * n  // a symmetric product of m rows and n terms
+    let half = m * m * n, whole = 2 * half  // XXᵀ, and a product of X with a square
+    let square = m * m * m, symmetric = Symmetric.operations(min(rows, columns))
+    let polynomials = steps.reduce(0) { $0 + square + ($1.isQuintic ? 0 : symmetric) }
     let count = Double(steps.count)
-    switch form {
-    case .standard: return count * (half + m * m * m + 2 * m * m * n)
-    case .gram:
-      let symmetric = Symmetric.operations(min(rows, columns))
-      return half + (2 * count - 1) * m * m * m + 2 * (count - 1) * symmetric + 2 * m * m * n
+    return switch form {
+    case .standard: polynomials + count * (half + whole)
+    case .gram: polynomials + half + (count - 1) * (square + 2 * symmetric) + whole
     }
   }
 
@@ -87,11 +93,11 @@ package struct NewtonSchulz: Sendable {
     _ shape: Matrix
   ) {
     var (from, to) = (x, other)
-    let size = shape.short, a = small, polynomial = small + Self.aligned(size * size)
+    let size = shape.short, room = Self.aligned(size * size), a = small, polynomial = small + room
     for step in steps {
       shape.gram(of: from, into: a)
       ck_mirror_upper(a, size)
-      step.polynomial(of: a, size, into: polynomial)
+      step.polynomial(of: a, size, into: polynomial, work: small + 2 * room)
       shape.multiply(polynomial, from, into: to)
       swap(&from, &to)
     }
@@ -107,7 +113,7 @@ package struct NewtonSchulz: Sendable {
     shape.gram(of: x, into: r)
     ck_mirror_upper(r, size)
     for (index, step) in steps.enumerated() {
-      step.polynomial(of: r, size, into: z)
+      step.polynomial(of: r, size, into: z, work: small + 4 * room)
       let isLast = index == steps.count - 1
       // Polynomials of one symmetric matrix commute, so their products are symmetric: half of each is computed.
       if index == 0 {
@@ -127,21 +133,36 @@ package struct NewtonSchulz: Sendable {
   }
 
   /// Elements with padding to 64 bytes.
-  private static func aligned(_ count: Int) -> Int { (count + 15) / 16 * 16 }
+  fileprivate static func aligned(_ count: Int) -> Int { (count + 15) / 16 * 16 }
 }
 
 extension NewtonSchulz.Step {
-  /// aI + bR + cR² of a symmetric matrix.
+  /// Square matrices in which a polynomial of degree 9 works.
+  static let workCount = 2
+
+  /// aI + bR + cR² + dR³ + eR⁴ of a symmetric matrix.
   fileprivate func polynomial(
-    of r: UnsafeMutablePointer<Float>, _ size: Int, into result: UnsafeMutablePointer<Float>
+    of r: UnsafeMutablePointer<Float>, _ size: Int, into result: UnsafeMutablePointer<Float>,
+    work: UnsafeMutablePointer<Float>
   ) {
-    result.update(from: r, count: size * size)
-    ProgressCounter.tick()
-    cblas_ssyrk(
-      CblasRowMajor, CblasUpper, CblasNoTrans, Int32(size), Int32(size), Float(c), r, Int32(size), Float(b), result,
-      Int32(size))
-    for index in 0..<size { result[index * (size + 1)] += Float(a) }
-    ck_mirror_upper(result, size)
+    if isQuintic {
+      result.update(from: r, count: size * size)
+      Symmetric.square(r, size, scale: c, beta: b, into: result)
+    } else {
+      // aI + bR + R²(cI + dR + eR²): two symmetric products where powers one by one take three.
+      let square = work, factor = work + NewtonSchulz.aligned(size * size), count = size * size
+      Symmetric.square(r, size, into: square)
+      ck_scale(square, Float(e), 0, factor, count)
+      ck_scale(r, Float(d), 1, factor, count)
+      Self.add(c, toDiagonalOf: factor, size)
+      ck_scale(r, Float(b), 0, result, count)
+      Symmetric.product(square, factor, size, beta: 1, into: result)
+    }
+    Self.add(a, toDiagonalOf: result, size)
+  }
+
+  private static func add(_ value: Double, toDiagonalOf matrix: UnsafeMutablePointer<Float>, _ size: Int) {
+    for index in 0..<size { matrix[index * (size + 1)] += Float(value) }
   }
 }
 
@@ -173,37 +194,44 @@ private struct Matrix {
 
 /// Products of symmetric matrices that are symmetric themselves: the upper half is computed and mirrored.
 private enum Symmetric {
-  static func square(_ a: UnsafeMutablePointer<Float>, _ size: Int, into result: UnsafeMutablePointer<Float>) {
+  /// scale · a² + beta · result.
+  static func square(
+    _ a: UnsafeMutablePointer<Float>, _ size: Int, scale: Double = 1, beta: Double = 0,
+    into result: UnsafeMutablePointer<Float>
+  ) {
     ProgressCounter.tick()
     cblas_ssyrk(
-      CblasRowMajor, CblasUpper, CblasNoTrans, Int32(size), Int32(size), 1, a, Int32(size), 0, result, Int32(size))
+      CblasRowMajor, CblasUpper, CblasNoTrans, Int32(size), Int32(size), Float(scale), a, Int32(size), Float(beta),
+      result,
+      Int32(size))
     ck_mirror_upper(result, size)
   }
 
-  /// a · b. The square above the diagonal is one product, and the two triangles beside it are halved in turn: at 384 rows 95 GFLOP/s of
+  /// a · b + beta · result. The square above the diagonal is one product, and the two triangles beside it are halved in turn: at 384 rows 95 GFLOP/s of
   /// what is needed, where panels of 128 rows reach 77 and sgemm 106 (one core of Zen 4).
   static func product(
-    _ a: UnsafeMutablePointer<Float>, _ b: UnsafeMutablePointer<Float>, _ size: Int,
+    _ a: UnsafeMutablePointer<Float>, _ b: UnsafeMutablePointer<Float>, _ size: Int, beta: Float = 0,
     into result: UnsafeMutablePointer<Float>
   ) {
-    triangle(0, size, a, b, size, into: result)
+    triangle(0, size, a, b, size, beta, into: result)
     ck_mirror_upper(result, size)
   }
 
   /// The upper half of `count` rows and columns from `first` on.
   private static func triangle(
     _ first: Int, _ count: Int, _ a: UnsafeMutablePointer<Float>, _ b: UnsafeMutablePointer<Float>, _ size: Int,
-    into result: UnsafeMutablePointer<Float>
+    _ beta: Float, into result: UnsafeMutablePointer<Float>
   ) {
     func block(_ rows: Int, _ left: Int, _ columns: Int) {
       multiply(
-        rows, columns, size, MatrixPlace(a + first * size, stride: size), MatrixPlace(b + left, stride: size), beta: 0,
+        rows, columns, size, MatrixPlace(a + first * size, stride: size), MatrixPlace(b + left, stride: size),
+        beta: beta,
         into: MatrixPlace(result + first * size + left, stride: size))
     }
     guard let top = half(count) else { return block(count, first, count) }
     block(top, first + top, count - top)
-    triangle(first, top, a, b, size, into: result)
-    triangle(first + top, count - top, a, b, size, into: result)
+    triangle(first, top, a, b, size, beta, into: result)
+    triangle(first + top, count - top, a, b, size, beta, into: result)
   }
 
   /// Where a triangle is halved: on a multiple of 16; nil for one that is computed whole.

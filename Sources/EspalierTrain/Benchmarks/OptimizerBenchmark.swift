@@ -40,7 +40,7 @@ package enum OptimizerBenchmark {
     let x = matrix.floats(count)
     let room = scratch.floats(
       max(
-        NewtonSchulz.scratchCount(rows: rows, columns: columns, form: form),
+        iteration.scratchCount(rows: rows, columns: columns, form: form),
         NewtonSchulz.plainScratchCount(rows: rows, columns: columns)))
     func seconds(_ body: () -> Void) -> Double {
       x.update(from: values, count: count)

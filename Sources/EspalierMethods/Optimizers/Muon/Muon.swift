@@ -39,8 +39,9 @@ public struct Muon: Optimizer {
         "form", unit: "ema | sum",
         "How the momentum is kept: an average or a sum of gradients; steps are alike, and a resume converts."),
       SettingField(
-        "preset", unit: "polar_express | classical | you | dsv4",
-        "The polynomials of Newton–Schulz: arXiv:2505.16932; Jordan's quintic; two others in use."),
+        "preset", unit: "polar_express | polar_express_9 | classical | you | dsv4",
+        "The polynomials of Newton–Schulz: arXiv:2505.16932; three of degree 9 by its rule, for less work; Jordan's quintic; "
+          + "two others in use."),
       SettingField(
         "scale", unit: "match_rms_adamw | original | spectral",
         "What an orthogonal update is multiplied with: 0.2·√max(out, in), for AdamW's rates; √max(1, out/in); √(out/in)."
@@ -163,7 +164,7 @@ public struct Muon: Optimizer {
     let form = NewtonSchulz.Form.chosen(rows: block.rows, columns: block.columns)
     let room = (block.count + 15) / 16 * 16
     let direction = shard.scratch.floats(
-      room + NewtonSchulz.scratchCount(rows: block.rows, columns: block.columns, form: form))
+      room + iteration.scratchCount(rows: block.rows, columns: block.columns, form: form))
     let share = options.form == .ema ? 1 - options.momentum : 1
     block.forEachStretch { start, inBlock, count in
       ck_momentum(
