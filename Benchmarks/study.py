@@ -31,8 +31,8 @@ class Study:
                                      text=True).stdout.strip()
 
     def find(self, recipe):
-        """The line of a recipe, or None."""
-        return next((line for line in self.lines if line["recipe"] == recipe), None)
+        """The line of a recipe, or None; a ledger may hold lines of peers, which have none."""
+        return next((line for line in self.lines if line.get("recipe") == recipe), None)
 
     def lines_of(self, cells):
         """The lines of {cell: recipe}, those that are missing run first, `jobs` at a time; a cell that is left out is not in the result."""
