@@ -3,7 +3,8 @@
     THREADS=1 python torch_continual.py --method er+lode --seeds 1 2 3 [--last keep|drop]
 
 Methods joint, er, er+lode, derpp, derpp+lode at the settings of `Benchmarks/continual`'s set fashion-resnet: five tasks of two classes, three
-passes, batches of 32 and as many records of a reservoir of 200. A line of JSON for every seed: accuracy and forgetting after the last task.
+passes, batches of 32 and as many records of a reservoir of 200. A line of JSON for every seed: accuracy and
+forgetting after the last task, and the accuracy before the last step of it.
 """
 import argparse
 import gzip
@@ -103,8 +104,11 @@ def learn(seed):
     optimizer = torch.optim.SGD(model.parameters(), lr=RATES[args.method])
     tasks = [torch.arange(len(train))] if args.method == "joint" else [(labels // 2 == task).nonzero()[:, 0] for task in range(TASKS)]
     for task, samples in enumerate(tasks):
-        for _ in range(EPOCHS):
-            for batch in samples[torch.randperm(len(samples))].split(BATCH):
+        for epoch in range(EPOCHS):
+            batches = samples[torch.randperm(len(samples))].split(BATCH)
+            for number, batch in enumerate(batches):
+                if epoch == EPOCHS - 1 and number == len(batches) - 1:
+                    before = sum(accuracies(model)) / TASKS  # of the last task's, what stays
                 if len(batch) < BATCH and args.last == "drop":
                     continue
                 optimizer.zero_grad()
@@ -115,11 +119,11 @@ def learn(seed):
                     records.add(train[batch], labels[batch], logits.detach())
         rows.append(accuracies(model))
     lost = [max(row[task] for row in rows) - rows[-1][task] for task in range(TASKS - 1)]
-    return sum(rows[-1]) / TASKS, sum(lost) / len(lost)
+    return sum(rows[-1]) / TASKS, before, sum(lost) / len(lost)
 
 
 for seed in args.seeds:
     started = time.monotonic()
-    accuracy, forgetting = learn(seed)
-    print(json.dumps(dict(method=args.method, last=args.last, seed=seed, accuracy=round(accuracy, 2), forgetting=round(forgetting, 2),
+    accuracy, before, forgetting = learn(seed)
+    print(json.dumps(dict(method=args.method, last=args.last, seed=seed, accuracy=round(accuracy, 2), before=round(before, 2), forgetting=round(forgetting, 2),
                           seconds=round(time.monotonic() - started, 1), torch=torch.__version__)), flush=True)
