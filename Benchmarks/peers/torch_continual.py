@@ -108,7 +108,7 @@ def learn(seed):
             batches = samples[torch.randperm(len(samples))].split(BATCH)
             for number, batch in enumerate(batches):
                 if epoch == EPOCHS - 1 and number == len(batches) - 1:
-                    before = sum(accuracies(model)) / TASKS  # of the last task's, what stays
+                    before = sum(accuracies(model)) / TASKS  # that of the last task stays
                 if len(batch) < BATCH and args.last == "drop":
                     continue
                 optimizer.zero_grad()

@@ -202,13 +202,12 @@ private enum Symmetric {
     ProgressCounter.tick()
     cblas_ssyrk(
       CblasRowMajor, CblasUpper, CblasNoTrans, Int32(size), Int32(size), Float(scale), a, Int32(size), Float(beta),
-      result,
-      Int32(size))
+      result, Int32(size))
     ck_mirror_upper(result, size)
   }
 
-  /// a · b + beta · result. The square above the diagonal is one product, and the two triangles beside it are halved in turn: at 384 rows 95 GFLOP/s of
-  /// what is needed, where panels of 128 rows reach 77 and sgemm 106 (one core of Zen 4).
+  /// a · b + beta · result. The square above the diagonal is one product, and the two triangles beside it are halved in turn: at 384
+  /// rows 95 GFLOP/s of what is needed, where panels of 128 rows reach 77 and sgemm 106 (one core of Zen 4).
   static func product(
     _ a: UnsafeMutablePointer<Float>, _ b: UnsafeMutablePointer<Float>, _ size: Int, beta: Float = 0,
     into result: UnsafeMutablePointer<Float>

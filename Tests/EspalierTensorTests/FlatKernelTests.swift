@@ -72,7 +72,8 @@ import Testing
     #expect(difference("direction", direction, expected, Tolerance(absolute: 1e-6, relative: 1e-6)) == nil)
   }
 
-  @Test(arguments: [0, 1, 2, 15, 16, 17, 48, 70]) func `a mirrored upper half is a symmetric matrix`(_ size: Int) {
+  @Test(arguments: [0, 1, 2, 15, 16, 17, 31, 32, 33, 48, 70])
+  func `a mirrored upper half is a symmetric matrix`(_ size: Int) {
     let before = values(5, size * size)
     var after = before
     ck_mirror_upper(&after, size)

@@ -13,23 +13,40 @@ import EspalierTensor
 public struct Muon: Optimizer {
   /// What a recipe may set; `fields` says what each option means.
   public struct Options: Settings {
+    /// η, the learning rate of matrices at the top of the schedule's shape; 1/step, positive.
     public var rate: Double = 6e-4
+    /// λ, the decoupled weight decay of matrices; 1/rate, not negative.
     public var decay: Double = 0.1
+    /// μ, the memory of the momentum; 0 ..< 1.
     public var momentum: Double = 0.95
+    /// Whether the direction is Nesterov's, one gradient ahead of the momentum.
     public var nesterov = true
+    /// Whether the momentum is kept as an average or as a sum.
     public var form = MomentumForm.ema
+    /// The polynomials of Newton–Schulz.
     public var preset = Preset.polarExpress
+    /// What an orthogonal update is multiplied with, by its shape.
     public var scale = Scale.matchRMSAdamW
+    /// What is orthogonalised by itself.
     public var split = Split.parts
+    /// Patterns of names that are updated as matrices besides hidden projections.
     public var include: [String] = []
+    /// Patterns of names that are left to AdamW.
     public var exclude: [String] = []
+    /// AdamW's learning rate; 1/step, 0 for that of matrices.
     public var adamRate: Double = 0
+    /// AdamW's weight decay; 1/rate. Gains and biases are exempt.
     public var adamDecay: Double = 0.1
+    /// The memory of AdamW's first moment; 0 ..< 1.
     public var adamBeta1: Double = 0.9
+    /// The memory of AdamW's second moment; 0 ..< 1.
     public var adamBeta2: Double = 0.95
+    /// What is added to the root of AdamW's second moment.
     public var adamEpsilon: Double = 1e-8
+    /// The defaults.
     public init() {}
 
+    /// Every option with its unit and meaning, as `espalier describe` tells them.
     public static let fields: [SettingField] = [
       SettingField("rate", unit: "1/step", "Learning rate of matrices at the top of the schedule's shape, η."),
       SettingField("decay", unit: "1/rate", "Decoupled weight decay of matrices, λ."),
@@ -61,7 +78,9 @@ public struct Muon: Optimizer {
     ]
   }
 
+  /// What recipes call it.
   public static let name = "muon"
+  /// One sentence for `espalier list`.
   public static let summary =
     "Orthogonalised momentum for hidden matrices, AdamW for the rest "
     + "(Jordan et al. 2024; Liu et al. 2025, arXiv:2502.16982; Amsel et al. 2025, arXiv:2505.16932)."

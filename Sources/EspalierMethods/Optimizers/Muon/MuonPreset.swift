@@ -5,8 +5,9 @@ extension Muon {
   public enum Preset: String, Codable, Sendable, CaseIterable {
     /// Amsel et al. 2025, arXiv:2505.16932: five steps, each the best for what the one before left.
     case polarExpress = "polar_express"
-    /// Three polynomials of degree 9 by the same rule: the slope at zero of `classical` (480 against 485) and singular values as near
-    /// 1 (0.68 … 1.32 from 0.0015 of the norm on), for 15m³ operations on a square where five quintics take 20m³.
+    /// Three polynomials of degree 9 by the same rule: the slope at zero of `classical` (480 against 485), and from 0.0015 of the
+    /// norm on no singular value farther from 1 (0.32; on average they are farther, 0.20 against 0.16), for 15m³ operations on a square
+    /// where five quintics take 20m³.
     case polarExpress9 = "polar_express_9"
     /// Jordan et al. 2024: one quintic, five times.
     case classical
