@@ -5,6 +5,8 @@ public enum CollectiveKind: String, Sendable, Hashable, CaseIterable, Codable {
   case allReduce
   /// Shared memory for slabs.
   case window
+  /// A part from every rank for every rank.
+  case allToAll
 }
 
 /// A request as a value: which collective stands at which place of this rank's order.

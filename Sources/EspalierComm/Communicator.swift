@@ -177,6 +177,24 @@ public final class Communicator: Sendable {
     return queue.submit(.allGather, label: label, boundaries: boundaries) { try gather.run(on: $0) }
   }
 
+  /// Brings a part from every rank to every rank; parts may be uneven or empty.
+  ///
+  /// - Parameters:
+  ///   - outgoing: this rank's parts, one after the other by receiver.
+  ///   - incoming: where all ranks' parts for this one go, one after the other by sender; another memory than `outgoing`.
+  ///   - counts: the same on every rank.
+  public func allToAll(
+    _ outgoing: SlabRange, into incoming: SlabRange, counts: AllToAllCounts, label: String
+  ) -> Pending<Void> {
+    precondition(counts.rankCount == size, "'\(label)': counts of \(counts.rankCount) ranks for \(size)")
+    let (sent, received) = (counts.sendOffsets(of: rank)[size], counts.receiveOffsets(of: rank)[size])
+    precondition(
+      outgoing.count == sent && incoming.count == received,
+      "'\(label)': \(outgoing.count) and \(incoming.count) elements where \(sent) go and \(received) come")
+    let exchange = AllToAll(outgoing: outgoing, incoming: incoming, counts: counts)
+    return queue.submit(.allToAll, label: label, boundaries: counts.elements) { try exchange.run(on: $0) }
+  }
+
   /// Copies root's `range` into that of every other rank; all have one length.
   public func broadcast(_ range: SlabRange, from root: Int, label: String) -> Pending<Void> {
     require(root: root, label)

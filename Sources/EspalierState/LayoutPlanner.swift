@@ -45,14 +45,20 @@ public enum LayoutPlanner {
     return costs
   }
 
-  /// What an optimizer asks for.
+  /// What an optimizer asks for. Where values are shards, state is cut evenly whatever becomes of a direction: an optimizer that can do
+  /// with stretches has them brought together instead of asking for whole parameters.
   /// - Parameter isWhole: what others want whole as well.
   package static func costs(
-    _ blueprint: Blueprint, for optimizer: any Optimizer, isWhole: (ParameterSpec) -> Bool = { _ in false }
+    _ blueprint: Blueprint, for optimizer: any Optimizer, stage: ZeroStage,
+    isWhole: (ParameterSpec) -> Bool = { _ in false }
   ) -> [Int] {
     costs(
-      blueprint, granularity: { isWhole($0) ? .matrix : optimizer.granularity(of: $0) },
-      cost: { optimizer.cost(of: $0) })
+      blueprint,
+      granularity: { spec in
+        if isWhole(spec) { return .matrix }
+        return stage.shardsValues && AssemblyPlan.assembles(optimizer, spec)
+          ? .element : optimizer.granularity(of: spec)
+      }, cost: { optimizer.cost(of: $0) })
   }
 
   /// - Parameter costs: see above.

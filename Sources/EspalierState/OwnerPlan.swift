@@ -25,9 +25,10 @@ package struct OwnerPlan: Sendable {
   package private(set) var costs: [Double]
   package private(set) var elements: [Int]
 
+  /// - Parameter costs: what each rank has to do before; nothing where it is empty.
   /// - Precondition: at least one rank.
-  package init(_ items: [Item], ranks: Int) {
-    costs = Array(repeating: 0, count: ranks)
+  package init(_ items: [Item], ranks: Int, costs before: [Double] = []) {
+    costs = before.isEmpty ? Array(repeating: 0, count: ranks) : before
     elements = Array(repeating: 0, count: ranks)
     let total = items.reduce(0) { $0 + $1.memory }
     let limit = max(Int((4 / 3 * Double(total) / Double(ranks)).rounded(.up)), items.map(\.memory).max() ?? 0)

@@ -13,8 +13,10 @@ protocol SegmentValues: AnyObject {
   func pointer(_ piece: LayoutPiece) -> UnsafeMutablePointer<Float>
   /// The slice that this rank updates: its own, or all that is trained where every rank updates everything.
   func updated(_ segment: Int) -> SlabRange
-  /// Own slices have new values: start to make gathered copies new.
-  func refresh()
+  /// Own slices are about to get new values: gathered copies of them are worth nothing.
+  func expire()
+  /// The own slice of a segment has new values: start to make gathered copies new. In the order of the segments, after `expire`.
+  func refresh(_ segment: Int)
   /// Waits until nothing is under way.
   func settle() throws
   /// Slabs held, for the accounts.
@@ -97,27 +99,27 @@ final class WholeValues: SegmentValues {
       : SlabRange(slab: slabs[segment], offset: slice.lowerBound, count: slice.count)
   }
 
-  func refresh() {
-    if !updatesWhole { gather(frozen: false) }
+  func expire() {}
+
+  func refresh(_ segment: Int) {
+    if !updatesWhole { gather(segment, frozen: false) }
   }
 
   /// Makes every rank's copy the one that the owners hold.
-  func gather(frozen: Bool) {
+  func gather(_ segment: Int, frozen: Bool) {
     guard communicator.size > 1 else { return }
-    for (segment, slab) in slabs.enumerated() {
-      let run = windows.layout.runs[segment], name = windows.blueprint.segments[segment].name
-      if run.trained > 0 {
-        pending[segment, default: []].append(
-          communicator.allGather(
-            SlabRange(slab: slab, offset: 0, count: run.trained), boundaries: run.boundaries, label: "values of \(name)"
-          ))
-      }
-      if frozen, run.frozen > 0 {
-        pending[segment, default: []].append(
-          communicator.allGather(
-            SlabRange(slab: slab, offset: run.trained, count: run.frozen), boundaries: run.frozenBoundaries,
-            label: "frozen values of \(name)"))
-      }
+    let slab = slabs[segment], run = windows.layout.runs[segment], name = windows.blueprint.segments[segment].name
+    if run.trained > 0 {
+      pending[segment, default: []].append(
+        communicator.allGather(
+          SlabRange(slab: slab, offset: 0, count: run.trained), boundaries: run.boundaries, label: "values of \(name)"
+        ))
+    }
+    if frozen, run.frozen > 0 {
+      pending[segment, default: []].append(
+        communicator.allGather(
+          SlabRange(slab: slab, offset: run.trained, count: run.frozen), boundaries: run.frozenBoundaries,
+          label: "frozen values of \(name)"))
     }
   }
 
@@ -259,7 +261,13 @@ final class ShardedValues: SegmentValues {
   }
 
   func updated(_ segment: Int) -> SlabRange { shards[segment].range }
-  func refresh() { endPass() }
+  func expire() { endPass() }
+
+  /// What the next pass enters first comes while later segments are still updated.
+  func refresh(_ segment: Int) {
+    if segment < 2 { request(segment) }
+  }
+
   func settle() throws { endPass() }
 
   var elementCount: Int {

@@ -5,7 +5,7 @@ package import EspalierNN
 package struct StateBytes: Hashable, Codable, Sendable {
   /// By slot name; `value` and `gradient` among them. The gradient includes the counter over lanes.
   package var bySlot: [String: Int]
-  /// Copies of segments in use: gathered values at stage 3, whole gradients at stages 2–3.
+  /// Copies of segments in use: gathered values at stage 3, whole gradients at stages 2–3, and directions on their way.
   package var live: Int
 
   package var total: Int { bySlot.values.reduce(live, +) }
@@ -23,7 +23,7 @@ extension Store {
     let gradientBuffers = (gradients as? ShardedGradients)?.bufferElementCount ?? 0
     bySlot[SlotSpec.value.name] = 4 * (values.elementCount - valueBuffers)
     bySlot["gradient"] = 4 * (gradients.elementCount - gradientBuffers)
-    live += 4 * (valueBuffers + gradientBuffers)
+    live += 4 * (valueBuffers + gradientBuffers + (assembly?.elementCount ?? 0))
     return StateBytes(bySlot: bySlot, live: live)
   }
 }
@@ -32,7 +32,9 @@ extension Store {
 package struct MemoryPlan: Sendable {
   package let byRank: [StateBytes]
 
-  package init(_ blueprint: Blueprint, _ layout: Layout, stage: ZeroStage, lanes: Int, slots: SlotTable) {
+  package init(
+    _ blueprint: Blueprint, _ layout: Layout, stage: ZeroStage, lanes: Int, slots: SlotTable, assembly: AssemblyPlan
+  ) {
     let dealing = LaneDealing(
       lanes: lanes, ranks: layout.rankCount, order: stage.shardsGradients ? .roundRobin : .contiguous)
     let whole = layout.runs.reduce(0) { $0 + $1.length }
@@ -58,7 +60,7 @@ package struct MemoryPlan: Sendable {
       let residents = blueprint.segments.count { $0.isResident }
       let values = stage.shardsValues ? longest * min(layout.runs.count, 2 + residents) : 0
       let gradients = stage.shardsGradients ? longestPassing + resident : 0
-      return StateBytes(bySlot: bySlot, live: 4 * (values + gradients))
+      return StateBytes(bySlot: bySlot, live: 4 * (values + gradients + assembly.bufferElementCount(of: rank)))
     }
   }
 }

@@ -38,6 +38,8 @@ package final class Store {
   /// How those lie, likewise.
   private let packings: [String: [SlotPacking]]
   private let scratch = Scratch()
+  /// Brings cut matrices together for the optimizer; nil where every rank has what it updates, or updates everything.
+  let assembly: MatrixAssembly?
   let parameters: [Parameter]
   private let handles: [SegmentHandle]
   private var openGradients: Set<Int> = []
@@ -62,7 +64,8 @@ package final class Store {
   ) {
     self.init(
       built, table: SlotTable(built.blueprint, optimizer, methods: methods),
-      ownerCosts: LayoutPlanner.costs(built.blueprint, for: optimizer), options: options, communicator: communicator)
+      ownerCosts: LayoutPlanner.costs(built.blueprint, for: optimizer, stage: options.stage), optimizer: optimizer,
+      options: options, communicator: communicator)
   }
 
   /// With the same slots for every parameter that is trained, cut at any chunk edge.
@@ -71,13 +74,15 @@ package final class Store {
   ) {
     self.init(
       built, table: SlotTable(built.blueprint, all: slots) { _ in slots },
-      ownerCosts: Array(repeating: 0, count: built.blueprint.parameters.count), options: options,
+      ownerCosts: Array(repeating: 0, count: built.blueprint.parameters.count), optimizer: nil, options: options,
       communicator: communicator)
   }
 
+  /// - Parameter optimizer: which will update; nil where none will.
   /// - Precondition: at least as many lanes as ranks.
   package init<Model>(
-    _ built: Built<Model>, table: SlotTable, ownerCosts: [Int], options: Options, communicator: Communicator
+    _ built: Built<Model>, table: SlotTable, ownerCosts: [Int], optimizer: (any Optimizer)?, options: Options,
+    communicator: Communicator
   ) {
     require(communicator.size <= options.lanes, "\(communicator.size) ranks for \(options.lanes) lanes")
     blueprint = built.blueprint
@@ -120,6 +125,9 @@ package final class Store {
           }
         )
       })
+    assembly = optimizer.flatMap { optimizer in
+      stage.shardsSlots && communicator.size > 1 ? MatrixAssembly(blueprint, layout, optimizer, communicator) : nil
+    }
     slotSlabs = packings.mapValues { $0.map { communicator.slab(count: $0.count) } }
     for handle in handles { handle.keeper = self }
   }
@@ -173,7 +181,10 @@ package final class Store {
 
   /// Makes what owners hold known wherever it is held whole: after slots were filled from outside.
   package func share() throws {
-    if let whole = values as? WholeValues { whole.gather(frozen: true) } else { values.refresh() }
+    values.expire()
+    if let whole = values as? WholeValues {
+      for segment in layout.runs.indices { whole.gather(segment, frozen: true) }
+    }
     if !options.stage.shardsSlots, communicator.size > 1 {
       for slot in slots.dropFirst() {
         for (segment, slab) in (slotSlabs[slot.name] ?? []).enumerated() where slab.count > 0 {
@@ -201,23 +212,30 @@ package final class Store {
     _ groups: [ParameterGroup], _ body: (ParameterShard) -> Void
   ) {
     for segment in layout.runs.indices {
-      let value = values.updated(segment), gradient = gradients.updated(segment)
-      let run = layout.runs[segment]
-      let slice = options.stage.shardsSlots ? run.slice(of: communicator.rank) : 0..<run.trained
-      for piece in layout.pieces(in: slice, segment: segment, blueprint) {
-        let start = piece.offset - slice.lowerBound, count = piece.range.count
-        ProgressCounter.tick()
-        let slots = Dictionary(
-          uniqueKeysWithValues: slots.dropFirst().filter { has($0, piece.parameter) }.map {
-            ($0.name, UnsafeMutableBufferPointer(start: pointer($0.name, piece), count: count))
-          })
-        body(
-          ParameterShard(
-            spec: blueprint.parameters[piece.parameter], range: piece.range, group: groups[piece.parameter],
-            value: UnsafeMutableBufferPointer(start: value.pointer + start, count: count),
-            gradient: UnsafeMutableBufferPointer(start: gradient.pointer + start, count: count), slots: slots,
-            scratch: scratch))
-      }
+      for shard in shards(of: segment, groups) { body(shard.value) }
+    }
+  }
+
+  /// The stretches of a segment that this rank updates, with the numbers of their parameters.
+  func shards(of segment: Int, _ groups: [ParameterGroup]) -> [(parameter: Int, value: ParameterShard)] {
+    let value = values.updated(segment), gradient = gradients.updated(segment)
+    let run = layout.runs[segment]
+    let slice = options.stage.shardsSlots ? run.slice(of: communicator.rank) : 0..<run.trained
+    return layout.pieces(in: slice, segment: segment, blueprint).map { piece in
+      let start = piece.offset - slice.lowerBound, count = piece.range.count
+      ProgressCounter.tick()
+      let slots = Dictionary(
+        uniqueKeysWithValues: slots.dropFirst().filter { has($0, piece.parameter) }.map {
+          ($0.name, UnsafeMutableBufferPointer(start: pointer($0.name, piece), count: count))
+        })
+      return (
+        piece.parameter,
+        ParameterShard(
+          spec: blueprint.parameters[piece.parameter], range: piece.range, group: groups[piece.parameter],
+          value: UnsafeMutableBufferPointer(start: value.pointer + start, count: count),
+          gradient: UnsafeMutableBufferPointer(start: gradient.pointer + start, count: count), slots: slots,
+          scratch: scratch)
+      )
     }
   }
 
@@ -240,27 +258,10 @@ package final class Store {
     }
   }
 
-  /// Applies an update to everything that this rank updates, statistics by a rule of their own, then scales rows of it, and starts to make gathered values new.
-  package func update(
-    _ optimizer: any Optimizer, groups: [ParameterGroup], births: UpdateBirths = .none, at moment: UpdateMoment,
-    scaling scales: [RowScale] = []
-  ) {
-    forEachUpdated(groups) { shard in
-      if shard.spec.isStatistic {
-        // Not scaled by the clip and not by the rate: it follows the activations, whatever the weights do.
-        for index in shard.value.indices { shard.value[index] -= RunningStatistics.batchWeight * shard.gradient[index] }
-        return
-      }
-      let cuts = optimizer.granularity(of: shard.spec) == .element ? births : .none
-      shard.forEachBirth(cuts, at: moment) { optimizer.update($0, at: $1) }
-      for scale in scales { scale.apply(to: shard) }
-    }
-    values.refresh()
-  }
-
   /// Makes values known that were changed where they are updated. Collective.
   package func shareUpdated() throws {
-    values.refresh()
+    values.expire()
+    for segment in layout.runs.indices { values.refresh(segment) }
     try values.settle()
   }
 

@@ -13,6 +13,7 @@ package enum BackendLaws {
       ("the sum over shared slabs, on owners and on every rank, has the same bits", sharedReductions),
       ("all-gather fills uneven and empty slices in place", gathers),
       ("all-gather brings shards into shared slabs", sharedGathers),
+      ("every rank has its part of every other, uneven and empty ones too, and the way back undoes it", exchanges),
       ("broadcast copies from every root", broadcasts),
       ("values and bytes are gathered bit for bit in any counts", bookkeeping),
       ("no rank passes a barrier before the last arrives", barriers),
@@ -142,6 +143,38 @@ package enum BackendLaws {
       try communicator.allGather(range, boundaries: boundaries, label: "weights").wait()
       try expect(
         (0..<count + 2).map { slab.pointer[$0] }, [-1] + (0..<count).map(Float.init) + [-1], "run cut at \(boundaries)")
+    }
+  }
+
+  private static func exchanges(_ communicator: Communicator) throws {
+    let (rank, size) = (communicator.rank, communicator.size)
+    func value(_ sender: Int, _ receiver: Int, _ index: Int) -> Float {
+      Float(10_000 * sender + 1000 * receiver + index)
+    }
+    // The same for all pairs; ragged with empty parts; all for the last rank; nothing at all.
+    let patterns: [(Int, Int) -> Int] = [
+      { _, _ in 5 }, { ($0 * 7 + $1 * 3) % 4 * 9 }, { _, to in to == size - 1 ? 17 : 0 }, { _, _ in 0 },
+    ]
+    for (turn, pattern) in patterns.enumerated() {
+      var counts = AllToAllCounts(ranks: size)
+      for from in 0..<size { for to in 0..<size { counts[from, to] = pattern(from, to) } }
+      let parts = (0..<size).flatMap { to in (0..<counts[rank, to]).map { value(rank, to, $0) } }
+      let expected = (0..<size).flatMap { from in (0..<counts[from, rank]).map { value(from, rank, $0) } }
+      let outgoing = communicator.slab(count: parts.count), incoming = communicator.slab(count: expected.count)
+      for (index, part) in parts.enumerated() { outgoing.pointer[index] = part }
+      let before = communicator.statistics.byKind[.allToAll] ?? .init()
+      try communicator.allToAll(outgoing.range, into: incoming.range, counts: counts, label: "parts \(turn)").wait()
+      try expect((0..<expected.count).map { incoming.pointer[$0] }, expected, "parts of turn \(turn)")
+      let after = communicator.statistics.byKind[.allToAll] ?? .init()
+      try expect(
+        [after.bytesSent - before.bytesSent, after.bytesReceived - before.bytesReceived],
+        [4 * (parts.count - counts[rank, rank]), 4 * (expected.count - counts[rank, rank])], "bytes of turn \(turn)")
+      for index in parts.indices { outgoing.pointer[index] = -1 }
+      try communicator.allToAll(
+        incoming.range, into: outgoing.range, counts: counts.reversed, label: "back \(turn)"
+      ).wait()
+      try expect((0..<parts.count).map { outgoing.pointer[$0] }, parts, "parts of turn \(turn), back")
+      withExtendedLifetime((outgoing, incoming)) {}
     }
   }
 

@@ -32,7 +32,10 @@ extension RunPlan {
       let costs = run.ownerCosts(blueprint)
       let layout = LayoutPlanner.plan(blueprint, ranks: ranks, costs: costs)
       let slots = SlotTable(blueprint, run.optimizer, methods: run.methodSlots)
-      return MemoryPlan(blueprint, layout, stage: run.stage, lanes: run.lanes, slots: slots).byRank.map(\.total)
+      return MemoryPlan(
+        blueprint, layout, stage: run.stage, lanes: run.lanes, slots: slots,
+        assembly: AssemblyPlan(blueprint, layout, run.optimizer)
+      ).byRank.map(\.total)
     }
     return run.stages.dropFirst().compactMap { stage in
       guard let growth = stage.growth else { return nil }

@@ -63,7 +63,7 @@ package final class RankSession {
     optimizer = run.optimizer
     store = Store(
       built, table: SlotTable(built.blueprint, optimizer, methods: run.methodSlots),
-      ownerCosts: run.ownerCosts(built.blueprint),
+      ownerCosts: run.ownerCosts(built.blueprint), optimizer: optimizer,
       options: Store.Options(stage: run.stage, lanes: run.lanes, poisons: run.settings.checks.memory),
       communicator: communicator)
     store.recompute(run.settings.recompute)

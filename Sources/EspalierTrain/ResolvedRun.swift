@@ -59,7 +59,9 @@ package struct ResolvedRun: Sendable {
     try optimizer.check(stages[stages.count - 1].blueprint)
     try Self.check(methods, settings, sequence, stages)
     let optimizer = optimizer, methods = methods, asked = ZeroStage(rawValue: settings.stage) ?? .slots
-    let haveOwners = stages.contains { Self.ownerCosts($0.blueprint, optimizer, methods).contains { $0 > 0 } }
+    let haveOwners = stages.contains {
+      Self.ownerCosts($0.blueprint, optimizer, methods, asked).contains { $0 > 0 }
+    }
     stage = haveOwners && !asked.shardsSlots ? .slots : asked
     order = EpochOrder(sampleCount: training.sampleCount, seed: settings.seed)
     let batches = order.batchesPerEpoch(samples: settings.batch.samples, last: settings.batch.last)
@@ -78,12 +80,16 @@ package struct ResolvedRun: Sendable {
   }
 
   /// By parameter: what decides the owner of one that optimizer or methods want whole, and 0 for one that may be cut.
-  package func ownerCosts(_ blueprint: Blueprint) -> [Int] { Self.ownerCosts(blueprint, optimizer, methods) }
+  package func ownerCosts(_ blueprint: Blueprint) -> [Int] {
+    Self.ownerCosts(blueprint, optimizer, methods, stage)
+  }
 
   private static func ownerCosts(
-    _ blueprint: Blueprint, _ optimizer: any Optimizer, _ methods: [any ContinualMethod]
+    _ blueprint: Blueprint, _ optimizer: any Optimizer, _ methods: [any ContinualMethod], _ stage: ZeroStage
   ) -> [Int] {
-    LayoutPlanner.costs(blueprint, for: optimizer) { spec in methods.contains { $0.granularity(of: spec) == .matrix } }
+    LayoutPlanner.costs(blueprint, for: optimizer, stage: stage) { spec in
+      methods.contains { $0.granularity(of: spec) == .matrix }
+    }
   }
 
   /// A hash of all samples and how they come.

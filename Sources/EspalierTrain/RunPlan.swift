@@ -26,13 +26,16 @@ package struct RunPlan: Sendable {
       run.blueprint, ranks: ranks, costs: run.ownerCosts(run.blueprint))
     self.layout = layout
     let slots = SlotTable(run.blueprint, run.optimizer, methods: run.methodSlots)
-    memory = MemoryPlan(run.blueprint, layout, stage: run.stage, lanes: run.lanes, slots: slots)
+    let assembly = AssemblyPlan(run.blueprint, layout, run.optimizer)
+    memory = MemoryPlan(
+      run.blueprint, layout, stage: run.stage, lanes: run.lanes, slots: slots, assembly: assembly)
     checkpointBytes = run.blueprint.parameters.indices.reduce(0) {
       $0 + 4 * run.blueprint.parameters[$1].count * slots.count(of: $1)
     }
-    update = UpdatePlan(run.blueprint, layout, run.optimizer, stage: run.stage)
+    update = UpdatePlan(run.blueprint, ranks: ranks, run.optimizer, stage: run.stage, assembly: assembly)
     traffic = TrafficPlan(
-      run.blueprint, layout, stage: run.stage, lanes: run.lanes, clippedHeads: run.clippedHeads)
+      run.blueprint, layout, stage: run.stage, lanes: run.lanes, clippedHeads: run.clippedHeads,
+      assembly: assembly)
   }
 
   /// Bytes of second moments that the busiest rank holds while methods look at what layers read: a matrix in double precision for every layer

@@ -8,8 +8,12 @@ package struct TrafficPlan: Hashable, Sendable {
   package let bytesSent: [Int]
   package let bytesReceived: [Int]
 
-  /// - Parameter clippedHeads: whose largest logits all ranks exchange.
-  package init(_ blueprint: Blueprint, _ layout: Layout, stage: ZeroStage, lanes: Int, clippedHeads: Int) {
+  /// - Parameters:
+  ///   - clippedHeads: whose largest logits all ranks exchange.
+  ///   - assembly: of matrices that are cut.
+  package init(
+    _ blueprint: Blueprint, _ layout: Layout, stage: ZeroStage, lanes: Int, clippedHeads: Int, assembly: AssemblyPlan
+  ) {
     let ranks = layout.rankCount
     let dealing = LaneDealing(lanes: lanes, ranks: ranks, order: stage.laneOrder)
     var sent = Array(repeating: 0, count: ranks), received = sent
@@ -34,6 +38,10 @@ package struct TrafficPlan: Hashable, Sendable {
       8
         * (1 + 3 + 2 * dealing.lanes(of: rank).count + clippedHeads
           + layout.trainedPieces(of: rank, blueprint).reduce(0) { $0 + $1.chunkCount })
+    }
+    for rank in 0..<ranks {
+      sent[rank] += assembly.bytesSent(by: rank)
+      received[rank] += assembly.bytesSent(by: rank)
     }
     for rank in 0..<ranks where ranks > 1 {
       sent[rank] += small[rank] * (ranks - 1)

@@ -113,8 +113,8 @@ package final class TrainingStep {
       session.enter(.updating)
       let scale = clip > 0 && norm > clip ? clip / (norm + 1e-6) : 1
       let moment = UpdateMoment(count: input.updates + 1, rate: input.rate, gradientScale: scale)
-      trace.span("update", .phase) {
-        store.update(
+      try trace.span("update", .phase) {
+        try store.update(
           session.optimizer, groups: session.groups, births: input.births, at: moment,
           scaling: session.logitClipping.scales(for: peaks))
       }

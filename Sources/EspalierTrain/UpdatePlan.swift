@@ -15,7 +15,10 @@ package struct UpdatePlan: Codable, Sendable {
   /// What an update costs each rank, by the optimizer's own measure.
   package let costByRank: [Double]
 
-  package init(_ blueprint: Blueprint, _ layout: Layout, _ optimizer: any Optimizer, stage: ZeroStage) {
+  /// - Parameter assembly: knows who does what where not every rank does everything.
+  package init(
+    _ blueprint: Blueprint, ranks: Int, _ optimizer: any Optimizer, stage: ZeroStage, assembly: AssemblyPlan
+  ) {
     var forms: [Row] = []
     for spec in blueprint.parameters where spec.isTrainable {
       guard let form = optimizer.form(of: spec) else { continue }
@@ -27,15 +30,10 @@ package struct UpdatePlan: Codable, Sendable {
       }
     }
     self.forms = forms
-    costByRank = (0..<layout.rankCount).map { rank in
-      if !stage.shardsSlots {  // every rank updates everything
-        return blueprint.parameters.filter(\.isTrainable).reduce(0) { $0 + optimizer.cost(of: $1) }
-      }
-      return layout.trainedPieces(of: rank, blueprint).reduce(0) { sum, piece in
-        let spec = blueprint.parameters[piece.parameter]
-        return sum + optimizer.cost(of: spec) * Double(piece.range.count) / Double(spec.count)
-      }
-    }
+    let everything = blueprint.parameters.filter(\.isTrainable).reduce(0) { $0 + optimizer.cost(of: $1) }
+    costByRank =
+      stage.shardsSlots
+      ? assembly.costByRank : Array(repeating: everything, count: ranks)  // every rank updates everything
   }
 
   /// What the busiest rank does, as a multiple of the mean.

@@ -76,6 +76,16 @@ import Testing
     }
   }
 
+  @Test(
+    "however heads, parts or whole matrices are cut among ranks, their directions are brought together to the same bits",
+    arguments: Muon.Split.allCases, Muon.MomentumForm.allCases)
+  func assembled(split: Muon.Split, form: Muon.MomentumForm) throws {
+    for nesterov in [true, false] {
+      let optimizer = try muon { ($0.split, $0.form, $0.nesterov) = (split, form, nesterov) }
+      try OptimizerLaws(Muon.self).assembledIsWhole(optimizer)
+    }
+  }
+
   @Test("a matrix of zero gradient keeps weights and momentum, while its neighbour in the parameter moves")
   func skips() throws {
     let optimizer = try muon { ($0.include, $0.rate, $0.decay) = (["*"], 0.1, 0.5) }

@@ -12,6 +12,9 @@ import Testing
   @Test("an update of stretches is the update of the whole, bit for bit", arguments: all)
   func shardwise(_ laws: OptimizerLaws) throws { try laws.shardwiseIsWhole() }
 
+  @Test("a matrix that is cut and brought together is updated as the whole, bit for bit", arguments: all)
+  func assembled(_ laws: OptimizerLaws) throws { try laws.assembledIsWhole() }
+
   @Test("a quadratic is solved", arguments: all)
   func quadratic(_ laws: OptimizerLaws) throws { try laws.solvesQuadratic() }
 

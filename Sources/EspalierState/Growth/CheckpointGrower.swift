@@ -24,7 +24,8 @@ package struct CheckpointGrower: Sendable {
     self.source = source
     self.growth = growth
     let blueprint = growth.plan.new
-    let table = SlotTable(blueprint, optimizer), costs = LayoutPlanner.costs(blueprint, for: optimizer)
+    let table = SlotTable(blueprint, optimizer)
+    let costs = LayoutPlanner.costs(blueprint, for: optimizer, stage: ZeroStage(rawValue: world.stage) ?? .slots)
     self.table = table
     try growth.check(table, StoredSlots(source))
     layout = LayoutPlanner.plan(blueprint, ranks: world.ranks, costs: costs)

@@ -61,6 +61,43 @@ package struct OptimizerLaws: Sendable, CustomStringConvertible {
     }
   }
 
+  /// However a matrix is cut, directions that are brought together give every bit of the whole update, also where a block has no gradient
+  /// in a stretch or anywhere. Says nothing of an optimizer that brings nothing together.
+  package func assembledIsWhole() throws {
+    guard let optimizer = try made() as? any AssemblingOptimizer else { return }
+    try assembledIsWhole(optimizer)
+  }
+
+  /// The same with options of one's own.
+  package func assembledIsWhole(_ optimizer: some AssemblingOptimizer) throws {
+    let key = RandomKey(seed: 5)
+    let fused = Axis.outputs([.init("query", 32), .init("key", 16), .init("value", 24)])
+    // Where heads are split the blocks of the second are columns.
+    for axes in [[fused, .input("heads", 56, block: 14)], [.output("out", 72), .input("in", 24)]] {
+      let count = axes.reduce(1) { $0 * $1.count }
+      func noise(_ stream: String, _ scale: Double) -> [Float] {
+        (0..<count).map { Float((key.child(stream).uniform(at: UInt64($0)) - 0.5) * scale) }
+      }
+      var whole = LooseParameter(noise("value", 2), gradient: [], slots: optimizer.slots, axes: axes)
+      try expect(optimizer.granularity(of: whole.spec) == .matrix, "a matrix of axes \(axes) may be cut")
+      var cut = whole
+      for step in 1...4 {
+        let moment = UpdateMoment(count: step, rate: optimizer.rate, gradientScale: step == 2 ? 0.37 : 1)
+        whole.gradient = noise("gradient \(step)", 3)
+        // From the third step on the end has no gradient, in the fourth all is zero but the first element.
+        if step >= 3 { for index in (step == 3 ? count * 2 / 3 : 1)..<count { whole.gradient[index] = 0 } }
+        cut.gradient = whole.gradient
+        whole.update(optimizer, at: moment)
+        cut.updateAssembled(optimizer, at: moment, cuts: [0, 16, 16, count / 3, count / 3 + 1000, count - 1, count])
+        for (name, values) in whole.slots {
+          if let difference = bitDifference("'\(name)' after step \(step)", cut.slots[name] ?? [], values) {
+            throw BrokenLaw("\(type.name) of axes \(axes.map(\.count)): \(difference)")
+          }
+        }
+      }
+    }
+  }
+
   /// Σ aᵢ(θᵢ − cᵢ)² / 2 falls a thousandfold in 2,000 steps at a rate that shrinks to nothing.
   package func solvesQuadratic() throws {
     let optimizer = try made()

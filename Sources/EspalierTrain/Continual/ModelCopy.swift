@@ -18,7 +18,7 @@ final class ModelCopy {
     model = built.model
     store = Store(
       built, table: SlotTable(built.blueprint, all: []) { _ in [] },
-      ownerCosts: session.run.ownerCosts(built.blueprint),
+      ownerCosts: session.run.ownerCosts(built.blueprint), optimizer: nil,
       options: Store.Options(
         stage: session.run.stage, lanes: session.run.lanes, poisons: session.run.settings.checks.memory),
       communicator: session.communicator)

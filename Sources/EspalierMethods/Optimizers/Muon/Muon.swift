@@ -161,42 +161,93 @@ public struct Muon: Optimizer {
 
   /// Whole matrices; stretches of everything else.
   public func update(_ shard: ParameterShard, at moment: UpdateMoment) {
-    if isMatrix(shard.spec) {
-      precondition(shard.range == 0..<shard.spec.count, "'\(shard.spec.name)' is cut at \(shard.range)")
-      for block in blocks(of: shard.spec) { update(block, of: shard, at: moment) }
-    } else {
-      var moment = moment
-      if options.adamRate > 0 { moment.rate *= options.adamRate / options.rate }
-      adam.update(shard, at: moment)
+    if isMatrix(shard.spec) { return updateWhole(shard, at: moment) }
+    var moment = moment
+    if options.adamRate > 0 { moment.rate *= options.adamRate / options.rate }
+    adam.update(shard, at: moment)
+  }
+}
+
+extension Muon: AssemblingOptimizer {
+  /// One for each block: it is left alone where its gradient is zero.
+  public func markCount(of spec: ParameterSpec) -> Int { blocks(of: spec).count }
+
+  /// The momentum takes the gradient in, in every block that has one here.
+  public func begin(_ shard: ParameterShard, _ direction: Direction, at moment: UpdateMoment) {
+    guard let gradient = shard.gradient.baseAddress, let kept = shard.slot(momentum.name).baseAddress else { return }
+    for (index, block) in blocks(of: shard.spec).enumerated() {
+      let hasGradient = block.hasGradient(in: shard)
+      direction.marks[index] = hasGradient ? 1 : 0
+      if !hasGradient, block.span.clamped(to: shard.range) == block.span { continue }
+      block.forEachStretch(in: shard.range) { start, count in
+        let place = start - shard.range.lowerBound
+        var momentum = kept + place
+        if !hasGradient {  // another rank may have one: the momentum stays until that is known
+          momentum = shard.scratch.floats(count)
+          momentum.update(from: kept + place, count: count)
+        }
+        remember(gradient + place, in: momentum, direction.elements + place, count, at: moment)
+      }
     }
   }
 
-  private func update(_ block: MuonBlock, of shard: ParameterShard, at moment: UpdateMoment) {
-    let buffer = shard.slot(momentum.name)
-    guard let value = shard.value.baseAddress, let gradient = shard.gradient.baseAddress,
-      let kept = buffer.baseAddress
-    else { return }
-    var squares = 0.0
-    block.forEachStretch { start, _, count in squares += ck_sum_of_squares(gradient + start, count) }
-    if squares == 0 { return }
+  /// m ← μm + (1 − μ)g, and the direction of it.
+  private func remember(
+    _ gradient: UnsafePointer<Float>, in momentum: UnsafeMutablePointer<Float>,
+    _ direction: UnsafeMutablePointer<Float>, _ count: Int, at moment: UpdateMoment
+  ) {
+    ck_momentum(
+      gradient, momentum, direction, count, options.momentum, options.form == .ema ? 1 - options.momentum : 1,
+      options.nesterov ? 1 : 0, moment.gradientScale)
+  }
 
-    let form = NewtonSchulz.Form.chosen(rows: block.rows, columns: block.columns)
-    let room = (block.count + 15) / 16 * 16
-    let direction = shard.scratch.floats(
-      room + iteration.scratchCount(rows: block.rows, columns: block.columns, form: form))
-    let share = options.form == .ema ? 1 - options.momentum : 1
-    block.forEachStretch { start, inBlock, count in
-      ck_momentum(
-        gradient + start, kept + start, direction + inBlock, count, options.momentum, share, options.nesterov ? 1 : 0,
-        moment.gradientScale)
+  /// What the widest block takes.
+  public func scratchCount(of spec: ParameterSpec) -> Int {
+    blocks(of: spec).map { block in
+      (block.isContiguous ? 0 : block.room)
+        + iteration.scratchCount(
+          rows: block.rows, columns: block.columns, form: .chosen(rows: block.rows, columns: block.columns))
+    }.max() ?? 0
+  }
+
+  /// Newton–Schulz of every block that has a gradient somewhere.
+  public func transform(_ direction: Direction, of spec: ParameterSpec, scratch: UnsafeMutablePointer<Float>) {
+    for (index, block) in blocks(of: spec).enumerated() where direction.marks[index] != 0 {
+      let form = NewtonSchulz.Form.chosen(rows: block.rows, columns: block.columns)
+      if block.isContiguous {
+        iteration(
+          direction.elements + block.start, rows: block.rows, columns: block.columns, form: form, scratch: scratch)
+        continue
+      }
+      for row in 0..<block.rows {
+        (scratch + row * block.columns).update(
+          from: direction.elements + block.start + row * block.stride, count: block.columns)
+      }
+      iteration(scratch, rows: block.rows, columns: block.columns, form: form, scratch: scratch + block.room)
+      for row in 0..<block.rows {
+        (direction.elements + block.start + row * block.stride).update(
+          from: scratch + row * block.columns, count: block.columns)
+      }
     }
-    iteration(direction, rows: block.rows, columns: block.columns, form: form, scratch: direction + room)
-    // A plain step along s·O.
-    let factor = options.scale.factor(rows: block.rows, columns: block.columns)
-    block.forEachStretch { start, inBlock, count in
-      ck_sgd(
-        value + start, direction + inBlock, nil, count, moment.rate * shard.group.rate, 0, 0,
-        options.decay * shard.group.decay, factor)
+  }
+
+  /// A plain step along s·O.
+  public func finish(_ shard: ParameterShard, _ direction: Direction, at moment: UpdateMoment) {
+    guard let value = shard.value.baseAddress, let gradient = shard.gradient.baseAddress,
+      let kept = shard.slot(momentum.name).baseAddress
+    else { return }
+    for (index, block) in blocks(of: shard.spec).enumerated() where direction.marks[index] != 0 {
+      let isBehind = !block.hasGradient(in: shard)
+      let factor = options.scale.factor(rows: block.rows, columns: block.columns)
+      block.forEachStretch(in: shard.range) { start, count in
+        let place = start - shard.range.lowerBound
+        ck_sgd(
+          value + place, direction.elements + place, nil, count, moment.rate * shard.group.rate, 0, 0,
+          options.decay * shard.group.decay, factor)
+        if isBehind {
+          remember(gradient + place, in: kept + place, shard.scratch.floats(count), count, at: moment)
+        }
+      }
     }
   }
 }

@@ -1,4 +1,5 @@
 import EspalierNN
+import EspalierState
 
 /// A matrix that is orthogonalised by itself, inside a parameter: all of it, one of the parts that a fused axis declares, or a head.
 struct MuonBlock: Hashable {
@@ -10,11 +11,38 @@ struct MuonBlock: Hashable {
   let stride: Int
 
   var count: Int { rows * columns }
+  /// Elements with padding to 64 bytes.
+  var room: Int { (count + 15) / 16 * 16 }
+  /// Whether its rows lie behind each other.
+  var isContiguous: Bool { columns == stride || rows == 1 }
 
-  /// Stretches of memory without gaps: the whole block, or its rows.
-  func forEachStretch(_ body: (_ inParameter: Int, _ inBlock: Int, _ count: Int) -> Void) {
-    if columns == stride { return body(start, 0, count) }
-    for row in 0..<rows { body(start + row * stride, row * columns, columns) }
+  /// From its first element to its last, with what lies between.
+  var span: Range<Int> { start..<start + (rows - 1) * stride + columns }
+
+  /// What a stretch of the flattened parameter has of it, in pieces without gaps: the part of the whole block, or of its rows.
+  func forEachStretch(in range: Range<Int>, _ body: (_ inParameter: Int, _ count: Int) -> Void) {
+    if isContiguous {
+      let part = span.clamped(to: range)
+      if !part.isEmpty { body(part.lowerBound, part.count) }
+      return
+    }
+    let first = max(0, (range.lowerBound - start) / stride)
+    for row in first..<max(first, rows) {
+      let left = start + row * stride
+      if left >= range.upperBound { return }
+      let part = (left..<left + columns).clamped(to: range)
+      if !part.isEmpty { body(part.lowerBound, part.count) }
+    }
+  }
+
+  /// Whether a gradient is not zero somewhere in the block, as far as a stretch has it.
+  func hasGradient(in shard: ParameterShard) -> Bool {
+    var found = false
+    forEachStretch(in: shard.range) { start, count in
+      let place = start - shard.range.lowerBound
+      found = found || shard.gradient[place..<place + count].contains { $0 != 0 }
+    }
+    return found
   }
 }
 
