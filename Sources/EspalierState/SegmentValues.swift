@@ -265,7 +265,7 @@ final class ShardedValues: SegmentValues {
 
   /// What the next pass enters first comes while later segments are still updated.
   func refresh(_ segment: Int) {
-    if segment < 2 { request(segment) }
+    if segment < ZeroStage.values.segmentsAhead { request(segment) }
   }
 
   func settle() throws { endPass() }

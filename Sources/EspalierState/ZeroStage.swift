@@ -15,4 +15,6 @@ public enum ZeroStage: Int, Codable, Sendable, CaseIterable {
   public var shardsGradients: Bool { rawValue >= 2 }
   /// Whether the weights themselves are.
   public var shardsValues: Bool { rawValue >= 3 }
+  /// Segments whose values an update gathers for the pass behind it where they are shards: the one that it enters and the next.
+  package var segmentsAhead: Int { shardsValues ? 2 : 0 }
 }

@@ -7,6 +7,9 @@ package struct TrafficPlan: Hashable, Sendable {
   /// Sent and received, by rank.
   package let bytesSent: [Int]
   package let bytesReceived: [Int]
+  /// Of these, what the last update gathers for a next step, also where none comes: the first segments at stage 3.
+  package let bytesSentAhead: [Int]
+  package let bytesReceivedAhead: [Int]
 
   /// - Parameters:
   ///   - clippedHeads: whose largest logits all ranks exchange.
@@ -16,7 +19,7 @@ package struct TrafficPlan: Hashable, Sendable {
   ) {
     let ranks = layout.rankCount
     let dealing = LaneDealing(lanes: lanes, ranks: ranks, order: stage.laneOrder)
-    var sent = Array(repeating: 0, count: ranks), received = sent
+    var sent = Array(repeating: 0, count: ranks), received = sent, sentAhead = sent, receivedAhead = sent
     for (segment, run) in layout.runs.enumerated() {
       let slices = (0..<ranks).map { run.slice(of: $0).count }
       for rank in 0..<ranks {
@@ -25,12 +28,15 @@ package struct TrafficPlan: Hashable, Sendable {
           if node.rank == rank { sent[rank] += 4 * others } else { received[rank] += 4 * slices[rank] }
         }
         let gathers = Self.gathers(segment, blueprint, stage: stage, rounds: dealing.rounds.count)
-        sent[rank] += 4 * gathers * slices[rank] * (ranks - 1)
-        received[rank] += 4 * gathers * others
-        guard stage.shardsValues else { continue }  // frozen weights that are whole everywhere do not travel
-        let frozen = run.frozenSlice(of: rank).count
-        sent[rank] += 4 * gathers * frozen * (ranks - 1)
-        received[rank] += 4 * gathers * (run.frozen - frozen)
+        // Frozen weights that are whole everywhere do not travel.
+        let frozen = stage.shardsValues ? run.frozenSlice(of: rank).count : 0
+        let gathered = stage.shardsValues ? run.length : run.trained
+        let own = slices[rank] + frozen
+        sent[rank] += 4 * gathers * own * (ranks - 1)
+        received[rank] += 4 * gathers * (gathered - own)
+        guard segment < stage.segmentsAhead else { continue }
+        sentAhead[rank] += 4 * own * (ranks - 1)
+        receivedAhead[rank] += 4 * (gathered - own)
       }
     }
     // The small gather: notes, losses, largest logits and one double a chunk.
@@ -49,6 +55,8 @@ package struct TrafficPlan: Hashable, Sendable {
     }
     bytesSent = sent
     bytesReceived = received
+    bytesSentAhead = sentAhead
+    bytesReceivedAhead = receivedAhead
   }
 
   /// How often a segment's run is gathered in one step.
