@@ -1,24 +1,20 @@
-import COpenBLAS
-
-/// Eigenvalues and eigenvectors of a symmetric matrix, by LAPACK in double precision.
+/// Eigenvalues of a symmetric matrix, and the eigenvectors of the largest of them, by LAPACK in double precision.
 ///
 /// One convention everywhere: values descend, and the element of a vector that is largest in magnitude (the first of them) is positive.
-/// - Anderson et al. 1999, LAPACK Users' Guide (dsyevd, divide and conquer).
+/// The matrix is made tridiagonal, whose values are cheap; so a caller can look at them before it says how many vectors it wants, and
+/// few cost half of all or less.
+/// - Anderson et al. 1999, LAPACK Users' Guide (dsytrd, dsterf, dormtr; dstedc, divide and conquer, for many vectors; dstemr for few).
+/// - Dhillon and Parlett 2004, doi:10.1016/j.laa.2003.12.028 (dstemr).
 public struct SymmetricEigen: Sendable {
-  /// In descending order.
+  /// All of them, in descending order.
   public let values: [Double]
-  /// Row i is the vector of value i.
+  /// Row i is the vector of value i; as many rows as were wanted.
   public let vectors: DoubleMatrix
 
-  /// LAPACK did not come to an end.
-  public struct Failure: Error, CustomStringConvertible {
-    /// One sentence.
-    public let description: String
-  }
-
-  /// - Throws: `Failure` for elements that are not finite, or where LAPACK does not converge.
-  /// - Precondition: the matrix is square; its upper triangle is read.
-  public init(_ matrix: DoubleMatrix) throws {
+  /// - Parameter wanted: how many vectors, told from all values; all where it is not given.
+  /// - Throws: `DecompositionFailure` for elements that are not finite, or where LAPACK does not converge.
+  /// - Precondition: the matrix is square, its upper triangle is read; no more vectors are wanted than there are.
+  public init(_ matrix: DoubleMatrix, vectors wanted: (_ values: [Double]) -> Int = { $0.count }) throws {
     let count = matrix.rows
     require(matrix.columns == count, "\(count) · \(matrix.columns) is not square")
     guard count > 0 else {
@@ -26,35 +22,22 @@ public struct SymmetricEigen: Sendable {
       return
     }
     guard matrix.values.allSatisfy(\.isFinite) else {
-      throw Failure(description: "a matrix of \(count) · \(count) has elements that are not finite")
+      throw DecompositionFailure(description: "a matrix of \(count) · \(count) has elements that are not finite")
     }
-    // The row-major upper triangle is what LAPACK calls the lower one, and its columns come back as our rows.
-    var (a, w) = (matrix.values, [Double](repeating: 0, count: count))
-    var (n, info) = (Int32(count), Int32(0))
-    var (workSize, integerSize) = (Int32(-1), Int32(-1))
-    var (work, integers) = ([0.0], [Int32(0)])
-    for _ in 0..<2 {
-      ProgressCounter.tick()
-      dsyevd_("V", "L", &n, &a, &n, &w, &work, &workSize, &integers, &integerSize, &info)
-      guard info == 0 else {
-        throw Failure(
-          description:
-            "the eigenvectors of a matrix of \(count) · \(count) were not found (LAPACK's dsyevd says \(info))")
-      }
-      guard workSize < 0 else { break }
-      (workSize, integerSize) = (Int32(work[0]), integers[0])
-      work = Array(repeating: 0, count: Int(workSize))
-      integers = Array(repeating: 0, count: Int(integerSize))
-    }
+    let tridiagonal = try Tridiagonal(matrix)
+    let ascending = try tridiagonal.values()
+    values = ascending.reversed()
+    let number = wanted(values)
+    require((0...count).contains(number), "\(number) vectors of \(count)")
+    let found = try tridiagonal.vectors(number)
     var descending: [Double] = []
-    descending.reserveCapacity(count * count)
-    for row in (0..<count).reversed() {
-      let vector = a[row * count..<(row + 1) * count]
+    descending.reserveCapacity(number * count)
+    for row in (0..<number).reversed() {
+      let vector = found[row * count..<(row + 1) * count]
       var largest = vector.startIndex
       for index in vector.indices where abs(vector[index]) > abs(vector[largest]) { largest = index }
       descending += vector[largest] < 0 ? vector.map { -$0 } : Array(vector)
     }
-    values = w.reversed()
-    vectors = DoubleMatrix(rows: count, columns: count, descending)
+    vectors = DoubleMatrix(rows: number, columns: count, descending)
   }
 }

@@ -126,11 +126,33 @@ import Testing
       let vector = eigen.vectors.rows(row..<row + 1).values
       #expect(try #require(vector.max { abs($0) < abs($1) }) > 0)
     }
+    // Fewer vectors, told from the values, are the first of all: they may differ in rounding alone.
+    for number in Set([0, min(1, count), count / 3, count / 2, count]) {
+      var told: [Double] = []
+      let some = try SymmetricEigen(matrix) {
+        told = $0
+        return number
+      }
+      #expect(some.values == eigen.values && told == eigen.values)
+      #expect(some.vectors.rows == number && some.vectors.columns == count)
+      #expect((some.vectors - eigen.vectors.rows(0..<number)).values.allSatisfy { abs($0) < 1e-10 })
+    }
     var broken = matrix
     if count > 0 {
       broken[0, 0] = .nan
-      #expect(throws: SymmetricEigen.Failure.self) { try SymmetricEigen(broken) }
+      #expect(throws: DecompositionFailure.self) { try SymmetricEigen(broken) }
     }
+  }
+
+  @Test(
+    "a complement is orthonormal and perpendicular, also of no rows and of as many as there are columns",
+    arguments: 0...5)
+  func complement(count: Int) throws {
+    let rows = Self.random(count, 5, 9), rest = try rows.complement()
+    #expect(rest.rows == 5 - count && rest.columns == 5)
+    let unit = rest.times(rest, otherTransposed: true) - .identity(5 - count)
+    #expect(unit.values.allSatisfy { abs($0) < 1e-14 })
+    #expect(rows.times(rest, otherTransposed: true).values.allSatisfy { abs($0) < 1e-14 })
   }
 
   @Test("a gradient that was projected changes nothing of what was made of remembered inputs", arguments: [0, 1, 2])

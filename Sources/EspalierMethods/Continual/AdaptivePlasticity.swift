@@ -158,7 +158,7 @@ public struct AdaptivePlasticity: SubspaceMethod {
       let norms = try session.moments(
         of: options.subspaces.samples(of: session.parameters).filter { wanted[$0.layer] != nil }, .channelNorms)
       maps = try session.decompose(norms) { layer, moments -> [Float] in
-        try SymmetricEigen(moments).vectors.rows(0..<min(wanted[layer] ?? 0, moments.rows)).values.map(Float.init)
+        try SymmetricEigen(moments) { min(wanted[layer] ?? 0, $0.count) }.vectors.values.map(Float.init)
       }
     }
     for (layer, count) in added { memory.added[layer, default: 0] += count }

@@ -50,15 +50,32 @@ public struct InputSubspace: Codable, Sendable, Equatable {
   ///   - moments: Σ h hᵀ over inputs h.
   ///   - threshold: of the share of the energy.
   ///   - takesCrossing: whether the direction that reaches the threshold is taken as well, as in the paper; the authors' code leaves it out.
-  /// - Throws: `SymmetricEigen.Failure`.
+  /// - Throws: `DecompositionFailure`.
   public init(
     first moments: DoubleMatrix, threshold: Double, flip: Flip, takesCrossing: Bool = false, keepsOne: Bool = false
   )
     throws
   {
-    let eigen = try SymmetricEigen(moments), total = eigen.energy
+    var taken = 0
+    func isRetained() -> Bool { flip != .never && 2 * taken >= moments.rows }
+    let eigen = try SymmetricEigen(moments) { values in
+      taken = Self.directions(of: values, below: threshold, takesCrossing: takesCrossing, keepsOne: keepsOne)
+      return isRetained() ? values.count : taken
+    }
+    if isRetained() {
+      self.init(.retain, eigen.vectors.rows(taken..<moments.rows))
+    } else {
+      self.init(.remove, eigen.vectors)
+    }
+  }
+
+  /// How many values a first task takes.
+  private static func directions(
+    of values: [Double], below threshold: Double, takesCrossing: Bool, keepsOne: Bool
+  ) -> Int {
+    let total = energy(values)
     var (count, share) = (0, 0.0)
-    for value in eigen.values where total > 0 {
+    for value in values where total > 0 {
       share += max(value, 0) / total
       guard share < threshold else {
         if takesCrossing { count += 1 }
@@ -66,52 +83,48 @@ public struct InputSubspace: Codable, Sendable, Equatable {
       }
       count += 1
     }
-    if keepsOne { count = max(count, 1) }
-    if flip == .never || 2 * count < moments.rows {
-      self.init(.remove, eigen.vectors.rows(0..<count))
-    } else {
-      self.init(.retain, eigen.vectors.rows(count..<moments.rows))
-    }
+    return keepsOne ? max(count, 1) : count
   }
 
+  /// The sum of the values; what rounding made negative counts 0.
+  private static func energy(_ values: [Double]) -> Double { values.reduce(0) { $0 + max($1, 0) } }
+
   /// Takes in the inputs of a further task.
-  /// - Throws: `SymmetricEigen.Failure`.
+  /// - Throws: `DecompositionFailure`.
   public mutating func update(_ moments: DoubleMatrix, threshold: Double, flip: Flip) throws {
     require(moments.rows == dimension, "inputs of \(moments.rows) for a memory of \(dimension)")
-    let own = vectors, projector = own.times(own, transposed: true), total = moments.trace
+    let own = vectors, total = moments.trace
     guard total > 0 else { return }
+    // Where gradients may still go; what of the moments lies there is all that counts, in coordinates of that space.
+    let free = try kind == .remove ? own.complement() : own
+    let seen = free.times(moments).times(free, otherTransposed: true)
     switch kind {
     case .remove:
-      let outside = DoubleMatrix.identity(dimension) - projector
-      let eigen = try SymmetricEigen(outside.times(moments).times(outside))
-      var (added, share) = (0, (total - eigen.energy) / total)
-      while share < threshold, added < dimension - count {
-        share += max(eigen.values[added], 0) / total
-        added += 1
+      var added = 0
+      let eigen = try SymmetricEigen(seen) { values in
+        var share = (total - Self.energy(values)) / total
+        while share < threshold, added < values.count {
+          share += max(values[added], 0) / total
+          added += 1
+        }
+        return added
       }
-      if added > 0 { self = InputSubspace(.remove, own.above(eigen.vectors.rows(0..<added))) }
+      if added > 0 { self = InputSubspace(.remove, own.above(eigen.vectors.times(free))) }
     case .retain:
-      let eigen = try SymmetricEigen(projector.times(moments).times(projector))
-      var (taken, share) = (0, eigen.energy / total)
+      let eigen = try SymmetricEigen(seen)
+      var (taken, share) = (0, Self.energy(eigen.values) / total)
       while share >= 1 - threshold, taken < count {
         share -= max(eigen.values[taken], 0) / total
         taken += 1
       }
-      if taken > 0 {
-        let gone = eigen.vectors.rows(0..<taken)
-        let rest = own - own.times(gone, otherTransposed: true).times(gone)
-        let left = try SymmetricEigen(rest.times(rest, transposed: true))
-        self = InputSubspace(.retain, left.vectors.rows(0..<count - taken))
-      }
+      if taken > 0 { self = InputSubspace(.retain, eigen.vectors.rows(taken..<count).times(free)) }
     }
     try self.flip(flip)
   }
 
   private mutating func flip(_ flip: Flip) throws {
     guard 2 * count > dimension, flip == .both || (flip == .once && kind == .remove) else { return }
-    let own = vectors
-    let complement = try SymmetricEigen(.identity(dimension) - own.times(own, transposed: true))
-    self = InputSubspace(kind == .remove ? .retain : .remove, complement.vectors.rows(0..<dimension - count))
+    self = InputSubspace(kind == .remove ? .retain : .remove, try vectors.complement())
   }
 
   /// The layer reads more: earlier inputs are 0 there.
@@ -125,7 +138,7 @@ public struct InputSubspace: Codable, Sendable, Equatable {
   }
 
   /// Coordinates of the input have become copies of old ones: new coordinate i is old coordinate `sources[i]`.
-  /// - Throws: `SymmetricEigen.Failure`.
+  /// - Throws: `DecompositionFailure`.
   public mutating func copy(_ sources: [Int]) throws {
     let own = vectors
     func spread(_ vectors: DoubleMatrix) -> DoubleMatrix {
@@ -135,16 +148,11 @@ public struct InputSubspace: Codable, Sendable, Equatable {
       }
       return wide
     }
-    let old = kind == .remove ? own : try Self.complement(of: own)
+    let old = try kind == .remove ? own : own.complement()
     // Copies are no longer of length 1, nor orthogonal.
     let new = spread(old), span = try SymmetricEigen(new.times(new, transposed: true)).vectors
     self = InputSubspace(
       kind, kind == .remove ? span.rows(0..<old.rows) : span.rows(old.rows..<sources.count))
-  }
-
-  private static func complement(of vectors: DoubleMatrix) throws -> DoubleMatrix {
-    try SymmetricEigen(.identity(vectors.columns) - vectors.times(vectors, transposed: true)).vectors
-      .rows(0..<vectors.columns - vectors.rows)
   }
 
   /// What a gradient `[outputs, dimension]` is multiplied with on the right.
@@ -191,9 +199,4 @@ public struct InputSubspace: Codable, Sendable, Equatable {
     try values.encode(dimension, forKey: .dimension)
     try values.encode(basis.map { $0.bitPattern.littleEndian }.withUnsafeBytes { Data($0) }, forKey: .basis)
   }
-}
-
-extension SymmetricEigen {
-  /// The sum of the values; what rounding made negative counts 0.
-  var energy: Double { values.reduce(0) { $0 + max($1, 0) } }
 }
