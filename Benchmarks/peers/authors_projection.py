@@ -52,6 +52,18 @@ networks = package("networks")
 for name in ("alexnet_gpm", "resnet_gpm", "lenet_gpm"):
     setattr(networks, name, importlib.import_module(f"networks.{name}"))
 package("model")
+in_single = np.linalg.svd
+
+
+def svd(matrix, full_matrices):
+    """numpy's, which the authors call; what does not converge in single precision is tried in double."""
+    try:
+        return in_single(matrix, full_matrices=full_matrices)
+    except np.linalg.LinAlgError:
+        return in_single(matrix.astype(np.float64), full_matrices=full_matrices)
+
+
+np.linalg.svd = svd
 projection = importlib.import_module("model.gpm")
 options = types.SimpleNamespace(
     glances=1, model_arch="alexnet", model_size=0.25, step=0, dataset="cifar_kanji", lr=RATE, n_epochs=args.epochs, cuda=False)

@@ -5,10 +5,12 @@ import Testing
 /// The same recipe under mpirun, through the command itself, ends with the digest of one in-process rank.
 @Suite(.enabled(if: MPIRun.runs, Comment(rawValue: MPIRun.skipReason)), .serialized) struct OneDigestUnderMPITests {
   /// Trains under mpirun and returns what `espalier digest` says of the checkpoint.
-  private func digest(ranks: Int, _ overrides: [String]) throws -> (digest: String, output: String) {
+  private func digest(
+    of text: String = TinyRuns.decoder, ranks: Int, _ overrides: [String]
+  ) throws -> (digest: String, output: String) {
     try Runs.inTemporaryDirectory { directory in
       let recipe = directory + "/recipe.yaml", run = directory + "/run"
-      try TinyRuns.decoder.write(toFile: recipe, atomically: true, encoding: .utf8)
+      try text.write(toFile: recipe, atomically: true, encoding: .utf8)
       let trained = try MPIRun.run(
         ranks: ranks, product: "espalier",
         ["train", recipe, "--run", run, "--set", "checks.collectives=true", "--set", "checks.memory=true"]
@@ -37,5 +39,11 @@ import Testing
     #expect(members.compactMap { Int($0.1) }.sorted() == Array(0..<ranks))
     #expect(Set(members.map { $0.2 }).count == ranks)
     print("world of \(ranks), stage \(stage):", found.output.split(separator: "\n").filter { $0.hasPrefix("on ") })
+  }
+
+  @Test("matrices with owners, and matrices that are cut and brought together, likewise", arguments: [2, 3], [1, 3])
+  func matrices(ranks: Int, stage: Int) throws {
+    let reference = try MuonRunsTests.reference.get().prefix { $0 != " " }
+    #expect(try digest(of: MuonRunsTests.recipe, ranks: ranks, ["stage=\(stage)"]).digest == reference)
   }
 }
