@@ -78,6 +78,7 @@ import Testing
         try manager.copyItem(atPath: path, toPath: directory.path + "/" + name)
       }
       try Data().write(to: URL(fileURLWithPath: directory.path + "/step-0000000099"))
+      try Data("step-0000".utf8).write(to: URL(fileURLWithPath: directory.path + "/LATEST.tmp"))
       try manager.createSymbolicLink(atPath: directory.path + "/step-0000000098", withDestinationPath: path)
       #expect(try directory.list().map(\.step) == [7])
       #expect(throws: CheckpointError.self) { try CheckpointReader(directory.path + "/.trash-step-0000000006-0") }

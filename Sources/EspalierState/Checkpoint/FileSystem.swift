@@ -199,7 +199,7 @@ package struct FileSystem: Sendable {
 
   /// Writes a small file so that `path` names either what it named before or all of `bytes`.
   package func replace(_ path: String, with bytes: [UInt8]) throws {
-    let temporary = path + ".tmp"
+    let temporary = Self.temporary(path)
     if try kind(temporary) != .missing { try removeFile(temporary) }
     let file = try create(temporary)
     try bytes.withUnsafeBytes { try write(file, $0) }
@@ -325,6 +325,9 @@ package struct FileSystem: Sendable {
     }
     try sync(target)
   }
+
+  /// What `replace` writes before it has the name.
+  static func temporary(_ path: String) -> String { path + ".tmp" }
 
   func removeFile(_ path: String) throws {
     try check(.removeFile, path) { ProgressCounter.duringFileOperation { unlink(path) } }
