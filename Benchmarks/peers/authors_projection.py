@@ -11,14 +11,12 @@ JSON for every seed. Needs PyTorch and numpy.
 import argparse
 import contextlib
 import copy
-import gzip
 import importlib
 import io
 import json
 import math
 import os
 import random
-import struct
 import sys
 import time
 import types
@@ -26,6 +24,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+from class_incremental import read
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--code", required=True, help="a checkout of the authors' repository")
@@ -69,17 +69,12 @@ options = types.SimpleNamespace(
     glances=1, model_arch="alexnet", model_size=0.25, step=0, dataset="cifar_kanji", lr=RATE, n_epochs=args.epochs, cuda=False)
 
 
-def read(name):
-    data = gzip.open(next(Path(args.data).glob(name))).read()
-    shape = struct.unpack(f">{data[3]}I", data[4:4 + 4 * data[3]])
-    return torch.frombuffer(bytearray(data[4 + 4 * data[3]:]), dtype=torch.uint8).reshape(shape)
-
-
 def pixels(name):
-    return ((read(name).float() / 255 - 0.20568) / 0.35305).unsqueeze(1).repeat(1, 3, 1, 1)
+    return ((read(args.data, name).float() / 255 - 0.20568) / 0.35305).unsqueeze(1).repeat(1, 3, 1, 1)
 
 
-train, labels, test, wanted = pixels("train*images*"), read("train*labels*").long(), pixels("t*t*-images*"), read("t*t*-labels*").long()
+train, labels = pixels("train*images*"), read(args.data, "train*labels*").long()
+test, wanted = pixels("t*t*-images*"), read(args.data, "t*t*-labels*").long()
 
 
 def shuffled(count):

@@ -9,12 +9,10 @@ those of `Benchmarks/continual`'s set fashion-resnet: five tasks of two classes,
 batch of a pass kept. A line of JSON for every seed, as from torch_continual.py. Needs PyTorch and numpy.
 """
 import argparse
-import gzip
 import importlib
 import json
 import os
 import random
-import struct
 import sys
 import time
 import types
@@ -23,6 +21,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+
+from class_incremental import learn, read
 
 CLASSES = {"er": ("er", "Er"), "er+lode": ("lode_er", "LODEER"), "derpp": ("derpp", "Derpp"), "derpp+lode": ("lode_derpp", "LODEDerpp")}
 RATES = {"joint": 0.1, "er": 0.1, "er+lode": 0.1, "derpp": 0.03, "derpp+lode": 0.03}
@@ -59,17 +59,12 @@ sys.path.insert(0, args.code)
 residual_network = importlib.import_module("backbone.ResNet18").resnet18
 
 
-def read(name):
-    data = gzip.open(next(Path(args.data).glob(f"{name}*"))).read()
-    shape = struct.unpack(f">{data[3]}I", data[4:4 + 4 * data[3]])
-    return torch.frombuffer(bytearray(data[4 + 4 * data[3]:]), dtype=torch.uint8).reshape(shape)
-
-
 def pixels(name):
-    return ((read(name).float() / 255 - 0.28735) / 0.35438).unsqueeze(1)
+    return ((read(args.data, name).float() / 255 - 0.28735) / 0.35438).unsqueeze(1)
 
 
-train, labels, test, wanted = pixels("train-images"), read("train-labels").long(), pixels("t10k-images"), read("t10k-labels").long()
+train, labels = pixels("train-images*"), read(args.data, "train-labels*").long()
+test, wanted = pixels("t10k-images*"), read(args.data, "t10k-labels*").long()
 
 
 class Joint(nn.Module):
@@ -108,29 +103,23 @@ def accuracies(model):
     return [100 * right[wanted // 2 == task].mean().item() for task in range(TASKS)]
 
 
-def learn(seed):
+def run(seed):
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    model, rows = method(), []
+    model = method()
     model.net.train()
     tasks = [torch.arange(len(train))] if args.method == "joint" else [(labels // 2 == task).nonzero()[:, 0] for task in range(TASKS)]
-    for samples in tasks:
-        for epoch in range(EPOCHS):
-            batches = samples[torch.randperm(len(samples))].split(BATCH)
-            for number, batch in enumerate(batches):
-                if epoch == EPOCHS - 1 and number == len(batches) - 1:
-                    before = sum(accuracies(model)) / TASKS  # that of the last task stays
-                model.observe(train[batch], labels[batch], train[batch])
+
+    def ended():
         if hasattr(model, "end_task"):
             model.end_task(None)
-        rows.append(accuracies(model))
-    lost = [max(row[task] for row in rows) - rows[-1][task] for task in range(TASKS - 1)]
-    return sum(rows[-1]) / TASKS, before, sum(lost) / len(lost)
+
+    return learn(tasks, EPOCHS, BATCH, lambda: accuracies(model), lambda batch, _: model.observe(train[batch], labels[batch], train[batch]), ended)
 
 
 for seed in args.seeds:
     started = time.monotonic()
-    accuracy, before, forgetting = learn(seed)
-    print(json.dumps(dict(code="authors", method=args.method, last="keep", seed=seed, accuracy=round(accuracy, 2), before=round(before, 2),
-                          forgetting=round(forgetting, 2), seconds=round(time.monotonic() - started, 1), torch=torch.__version__)), flush=True)
+    found = run(seed)
+    print(json.dumps(dict(code="authors", method=args.method, last="keep", seed=seed, **found, seconds=round(time.monotonic() - started, 1),
+                          torch=torch.__version__)), flush=True)

@@ -7,17 +7,16 @@ passes, batches of 32 and as many records of a reservoir of 200. A line of JSON 
 forgetting after the last task, and the accuracy before the last step of it.
 """
 import argparse
-import gzip
 import json
 import os
 import random
-import struct
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
+from class_incremental import learn, read
 from torch_residual import residual_network
 
 RATES = {"joint": 0.1, "er": 0.1, "er+lode": 0.1, "derpp": 0.03, "derpp+lode": 0.03}
@@ -33,13 +32,8 @@ args = parser.parse_args()
 torch.set_num_threads(int(os.environ.get("THREADS", "1")))
 
 
-def read(name):
-    bytes = gzip.open(next(Path(args.data).glob(f"{name}*"))).read()
-    shape = struct.unpack(f">{bytes[3]}I", bytes[4:4 + 4 * bytes[3]])
-    return torch.frombuffer(bytearray(bytes[4 + 4 * bytes[3]:]), dtype=torch.uint8).reshape(shape)
-
-
-train, labels, test, wanted = read("train-images"), read("train-labels").long(), read("t*k-images"), read("t*k-labels").long()
+train, labels, test, wanted = (read(args.data, name) for name in ("train-images*", "train-labels*", "t*k-images*", "t*k-labels*"))
+labels, wanted = labels.long(), wanted.long()
 middle, spread = (train.double() / 255).mean(), (train.double() / 255).std(unbiased=False)
 train, test = (((images.double() / 255 - middle) / spread).float().unsqueeze(1) for images in (train, test))
 
@@ -97,33 +91,27 @@ def accuracies(model):
     return [100 * right[wanted // 2 == task].mean().item() for task in range(TASKS)]
 
 
-def learn(seed):
+def run(seed):
     torch.manual_seed(seed)
     random.seed(seed)
-    model, records, rows = residual_network(8, 10), Reservoir(), []
+    model, records = residual_network(8, 10), Reservoir()
     optimizer = torch.optim.SGD(model.parameters(), lr=RATES[args.method])
     tasks = [torch.arange(len(train))] if args.method == "joint" else [(labels // 2 == task).nonzero()[:, 0] for task in range(TASKS)]
-    for task, samples in enumerate(tasks):
-        for epoch in range(EPOCHS):
-            batches = samples[torch.randperm(len(samples))].split(BATCH)
-            for number, batch in enumerate(batches):
-                if epoch == EPOCHS - 1 and number == len(batches) - 1:
-                    before = sum(accuracies(model)) / TASKS  # that of the last task stays
-                if len(batch) < BATCH and args.last == "drop":
-                    continue
-                optimizer.zero_grad()
-                loss, logits = loss_of(model, train[batch], labels[batch], records, task)
-                loss.backward()
-                optimizer.step()
-                if args.method != "joint":
-                    records.add(train[batch], labels[batch], logits.detach())
-        rows.append(accuracies(model))
-    lost = [max(row[task] for row in rows) - rows[-1][task] for task in range(TASKS - 1)]
-    return sum(rows[-1]) / TASKS, before, sum(lost) / len(lost)
+
+    def step(batch, task):
+        if len(batch) < BATCH and args.last == "drop":
+            return
+        optimizer.zero_grad()
+        loss, logits = loss_of(model, train[batch], labels[batch], records, task)
+        loss.backward()
+        optimizer.step()
+        if args.method != "joint":
+            records.add(train[batch], labels[batch], logits.detach())
+
+    return learn(tasks, EPOCHS, BATCH, lambda: accuracies(model), step)
 
 
 for seed in args.seeds:
     started = time.monotonic()
-    accuracy, before, forgetting = learn(seed)
-    print(json.dumps(dict(method=args.method, last=args.last, seed=seed, accuracy=round(accuracy, 2), before=round(before, 2), forgetting=round(forgetting, 2),
-                          seconds=round(time.monotonic() - started, 1), torch=torch.__version__)), flush=True)
+    found = run(seed)
+    print(json.dumps(dict(method=args.method, last=args.last, seed=seed, **found, seconds=round(time.monotonic() - started, 1), torch=torch.__version__)), flush=True)

@@ -2,8 +2,11 @@ internal import Foundation
 
 /// A rank of the world.
 public struct Member: Sendable, Hashable, Codable {
+  /// Its number, from 0.
   public let rank: Int
+  /// What its machine is called.
   public let host: String
+  /// Its process.
   public let pid: Int
 }
 
@@ -18,7 +21,9 @@ public struct Member: Sendable, Hashable, Codable {
 /// try sum.wait()
 /// ```
 public final class Communicator: Sendable {
+  /// This rank's number, from 0.
   public let rank: Int
+  /// How many ranks there are.
   public let size: Int
   /// Every rank with its host and process, in rank order.
   public let members: [Member]
@@ -231,6 +236,7 @@ public final class Communicator: Sendable {
   /// Completes on no rank before every rank has asked for it.
   public func barrier(label: String) -> Pending<Void> { queue.submit(.barrier, label: label) { try $0.barrier() } }
 
+  /// What this rank has sent, received, held and waited for so far.
   public var statistics: CommunicationStatistics { ledger.read { $0 } }
 
   /// Tells one more observer of every collective from now on.

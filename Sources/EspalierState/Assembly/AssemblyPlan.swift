@@ -34,8 +34,7 @@ package struct AssemblyPlan: Sendable {
 
   /// By segment of the blueprint; without parts where nothing is brought together.
   package let segments: [Segment]
-  /// By parameter.
-  private let owners: [Int: Int]
+  private let assembled: Set<Int>
   /// What an update costs each rank, by the optimizer's own measure.
   package let costByRank: [Double]
 
@@ -44,7 +43,7 @@ package struct AssemblyPlan: Sendable {
 
   package init(_ blueprint: Blueprint, _ layout: Layout, _ optimizer: any Optimizer) {
     let ranks = layout.rankCount
-    var costs = Array(repeating: 0.0, count: ranks), owners: [Int: Int] = [:], segments: [Segment] = []
+    var costs = Array(repeating: 0.0, count: ranks), segments: [Segment] = []
     for segment in layout.runs.indices {
       let stretches = (0..<ranks).flatMap { rank in
         layout.pieces(in: layout.runs[segment].slice(of: rank), segment: segment, blueprint).map { (rank, $0) }
@@ -64,11 +63,10 @@ package struct AssemblyPlan: Sendable {
             parameter: $0, cost: optimizer.cost(of: blueprint.parameters[$0]), memory: blueprint.parameters[$0].count)
         }, ranks: ranks, costs: costs)
       costs = plan.costs
-      owners.merge(plan.owners) { $1 }
       segments.append(Self.segment(joined, byParameter, plan.owners, blueprint, optimizer, ranks))
     }
     self.segments = segments
-    self.owners = owners
+    assembled = Set(segments.flatMap(\.parts).map(\.parameter))
     costByRank = costs
   }
 
@@ -104,10 +102,10 @@ package struct AssemblyPlan: Sendable {
   }
 
   /// Whether a parameter is brought together for its update.
-  package func isAssembled(_ parameter: Int) -> Bool { owners[parameter] != nil }
+  package func isAssembled(_ parameter: Int) -> Bool { assembled.contains(parameter) }
 
-  /// Whether any is.
-  package var isEmpty: Bool { owners.isEmpty }
+  /// Whether none is.
+  package var isEmpty: Bool { assembled.isEmpty }
 
   /// Elements of the buffers of `rank`: what a segment sends and what it receives, at most.
   func bufferCounts(of rank: Int) -> (sent: Int, received: Int) {

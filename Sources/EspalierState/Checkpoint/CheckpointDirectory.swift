@@ -90,12 +90,12 @@ package struct CheckpointDirectory: Sendable {
       }
       // Whoever was killed between a rename and its sync left a name that a power cut would take back: with its content gone.
       if !left.isEmpty { try fileSystem.syncDirectory(path) }
-      // Its content is that of a LATEST that was never named so.
-      let unnamed = FileSystem.temporary("\(path)/LATEST")
-      if try fileSystem.kind(unnamed) == .regular { try fileSystem.removeFile(unnamed) }
       for name in left {
         do { try removeContent(of: "\(path)/\(name)") } catch let error as CheckpointError { notes.append(error) }
       }
+      // Whoever was killed before a new LATEST had its name.
+      let unnamed = FileSystem.temporary("\(path)/LATEST")
+      if try fileSystem.kind(unnamed) == .regular { try fileSystem.removeFile(unnamed) }
     } catch { notes.append(Self.wrapped(error, path)) }
     return notes
   }

@@ -101,6 +101,7 @@ final class TaskTrainer {
 
   /// The best weights of the task are the weights again. Collective.
   private func takeBack() throws {
+    try engine.session.store.settle()  // what is gathered is lent to the communicator
     engine.session.store.forEachUpdated { shard in
       _ = shard.value.update(fromContentsOf: shard.slot(ResolvedRun.bestSlot))
     }

@@ -179,6 +179,8 @@ public struct InputSubspace: Codable, Sendable, Equatable {
 
   private enum CodingKeys: String, CodingKey { case kind, dimension, basis }
 
+  /// Of what a checkpoint holds.
+  /// - Throws: `DecodingError` where the bytes are no vectors of the dimension.
   public init(from decoder: any Swift.Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     kind = try values.decode(Kind.self, forKey: .kind)
@@ -193,6 +195,7 @@ public struct InputSubspace: Codable, Sendable, Equatable {
     basis = words.map { Float(bitPattern: UInt32(littleEndian: $0)) }
   }
 
+  /// Kind, dimension, and the basis as little-endian floats.
   public func encode(to encoder: any Swift.Encoder) throws {
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(kind, forKey: .kind)
