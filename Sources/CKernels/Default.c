@@ -1,4 +1,6 @@
 /// The kernels for whatever processor the compiler assumes.
 #define CK_SUFFIX base
 #define CK_HAS_FMA 0
+#define CK_TILE_ROWS 2
+#define CK_TILE_VECTORS 1
 #include "kernels/all.h"

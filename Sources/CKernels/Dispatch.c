@@ -172,7 +172,11 @@ void ck_momentum(const float *gradient, float *buffer, float *direction, ptrdiff
                  nesterov, double gradient_scale) {
   chosen->momentum(gradient, buffer, direction, count, keep, share, nesterov, gradient_scale);
 }
-void ck_mirror_upper(float *a, ptrdiff_t size) { chosen->mirror_upper(a, size); }
+void ck_symmetric_product(ptrdiff_t size, ptrdiff_t inner, const float *a, ptrdiff_t a_row, ptrdiff_t a_column, const float
+                          *b, ptrdiff_t b_row, ptrdiff_t b_column, const struct ck_symmetric_result *result, float
+                          *work) {
+  chosen->symmetric_product(size, inner, a, a_row, a_column, b, b_row, b_column, result, work);
+}
 double ck_sum_of_squares(const float *x, ptrdiff_t count) { return chosen->sum_of_squares(x, count); }
 int ck_is_finite(const float *x, ptrdiff_t count) { return chosen->is_finite(x, count); }
 void ck_digest(uint64_t h, uint64_t first_index, const uint32_t *bits, ptrdiff_t count, uint64_t *low, uint64_t *high) {

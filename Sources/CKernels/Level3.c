@@ -3,6 +3,8 @@
 #pragma clang attribute push(__attribute__((target("arch=x86-64-v3"))), apply_to = function)
 #define CK_SUFFIX v3
 #define CK_HAS_FMA 1
+#define CK_TILE_ROWS 6
+#define CK_TILE_VECTORS 1
 #include "kernels/all.h"
 #pragma clang attribute pop
 #endif

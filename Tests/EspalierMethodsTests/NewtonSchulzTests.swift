@@ -128,6 +128,23 @@ import Testing
     #expect(abs((reached.min() ?? 0) + (reached.max() ?? 0) - 2) < 1e-4)
   }
 
+  @Test("two quintics in four products are the two quintics", arguments: Muon.Preset.allCases)
+  func pairs(preset: Muon.Preset) {
+    let steps = preset.iteration.steps.filter(\.isQuintic)
+    for (first, second) in zip(steps, steps.dropFirst()) {
+      // Further than singular values go, so that the scale of the pair is not what makes it right.
+      for reach in [1, 1.5] {
+        let pair = QuinticPair(first, second, reach: reach)
+        func factor(_ step: NewtonSchulz.Step, _ r: Double) -> Double { step.a + r * (step.b + r * step.c) }
+        for index in 0...100 {
+          let r = 1.1 * reach * Double(index) / 100, inner = factor(first, r)
+          let expected = inner * factor(second, r * inner * inner)
+          #expect(abs(pair(r) - expected) <= 1e-9 * max(first.a * second.a, abs(expected)), "\(preset) at \(r)")
+        }
+      }
+    }
+  }
+
   @Test("Gram is chosen from a side of 64 and an aspect of 1.5, whichever side is the long one")
   func choice() {
     #expect(NewtonSchulz.Form.chosen(rows: 64, columns: 96) == .gram)

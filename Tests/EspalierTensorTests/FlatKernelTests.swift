@@ -72,18 +72,6 @@ import Testing
     #expect(difference("direction", direction, expected, Tolerance(absolute: 1e-6, relative: 1e-6)) == nil)
   }
 
-  @Test(arguments: [0, 1, 2, 15, 16, 17, 31, 32, 33, 48, 70])
-  func `a mirrored upper half is a symmetric matrix`(_ size: Int) {
-    let before = values(5, size * size)
-    var after = before
-    ck_mirror_upper(&after, size)
-    for row in 0..<size {
-      for column in 0..<size {
-        #expect(after[row * size + column] == before[min(row, column) * size + max(row, column)])
-      }
-    }
-  }
-
   @Test func `SGD without a buffer steps along the gradient`() {
     var value: [Float] = [1, 2, 3]
     ck_sgd(&value, [1, 2, -4], nil, 3, 0.5, 0.9, 0, 0, 0.5)

@@ -149,8 +149,34 @@ void ck_sgd(float *value, const float *gradient, float *buffer, ptrdiff_t count,
 /// With g = gradient · gradient_scale: buffer = keep·buffer + share·g; direction = nesterov ? keep·buffer + share·g : buffer.
 void ck_momentum(const float *gradient, float *buffer, float *direction, ptrdiff_t count, double keep, double share,
                  int nesterov, double gradient_scale);
-/// a[j, i] = a[i, j] for i < j: a symmetric matrix of `size` rows from its upper half, the diagonal untouched.
-void ck_mirror_upper(float *a, ptrdiff_t size);
+
+// Products that are symmetric
+
+enum {
+  /// Columns of a product that are added up before the sum is written.
+  ck_symmetric_depth = 384,
+  /// Rows of a product that are computed at a time.
+  ck_symmetric_rows = 96,
+  /// The widest tile of any level.
+  ck_symmetric_tile = 32
+};
+/// out [size, size] = lead · product + Σ factors[t] · terms[t] + diagonal · I.
+struct ck_symmetric_output {
+  float *out;
+  float lead, factors[3], diagonal;
+};
+/// Where a product goes: up to three matrices, of up to three terms that are added.
+struct ck_symmetric_result {
+  const float *terms[3];
+  struct ck_symmetric_output outputs[3];
+  int term_count, count;
+};
+/// The products of a [size, inner] and the transposed b [size, inner], where they are symmetric: half of them is computed. The element
+/// (i, p) of a is at a[i · a_row + p · a_column]; one of the two strides is 1. An output may be a term, but neither a nor b.
+/// `work` holds ck_symmetric_depth · (size + ck_symmetric_tile + ck_symmetric_rows) floats.
+void ck_symmetric_product(ptrdiff_t size, ptrdiff_t inner, const float *a, ptrdiff_t a_row, ptrdiff_t a_column,
+                          const float *b, ptrdiff_t b_row, ptrdiff_t b_column, const struct ck_symmetric_result *result,
+                          float *work);
 
 // Sums and checks
 
@@ -189,7 +215,7 @@ const char *ck_level_for(const char *wanted, const char **reason);
   X(channel_norm_backward) X(plane_means) X(plane_means_backward) X(max_pool) X(max_pool_backward)                     \
   X(rotary) X(attention_softmax) X(scale_rows) X(row_dots) X(attention_backward)                                       \
   X(gather_rows) X(scatter_add_rows) X(cross_entropy) X(dropout)                                                       \
-  X(adamw) X(sgd) X(momentum) X(mirror_upper) X(sum_of_squares) X(is_finite) X(digest) X(planes_split) X(planes_join)
+  X(adamw) X(sgd) X(momentum) X(symmetric_product) X(sum_of_squares) X(is_finite) X(digest) X(planes_split) X(planes_join)
 
 struct ck_table {
 #define CK_FIELD(name) __typeof__(ck_##name) *name;

@@ -19,6 +19,7 @@ CK_KERNELS(CK_DECLARE)
 #include "attention.h"
 #include "rows.h"
 #include "update.h"
+#include "symmetric.h"
 
 #define CK_ENTRY(name) .name = CK(ck_##name),
 const struct ck_table CK(ck_table_at) = {CK_KERNELS(CK_ENTRY)};

@@ -43,50 +43,6 @@ void CK(ck_momentum)(const float *gradient, float *buffer, float *direction, ptr
   }
 }
 
-// A tile of 16 rows and columns is transposed in registers: in round `bit` every pair of rows that differ in this bit of their number
-// exchanges the lanes that differ in it. (384 rows: 16 µs where a loop over single elements takes 60.)
-#define LANE_LOW(bit, i) ((i) & (bit) ? 16 + (i) - (bit) : (i))
-#define LANE_HIGH(bit, i) ((i) & (bit) ? 16 + (i) : (i) + (bit))
-#define LANES(which, bit)                                                                                              \
-  which(bit, 0), which(bit, 1), which(bit, 2), which(bit, 3), which(bit, 4), which(bit, 5), which(bit, 6), which(bit, 7),  \
-      which(bit, 8), which(bit, 9), which(bit, 10), which(bit, 11), which(bit, 12), which(bit, 13), which(bit, 14),        \
-      which(bit, 15)
-#define ROUND(bit)                                                                                                     \
-  for (int i = 0; i < 16; i++)                                                                                         \
-    if (!(i & bit)) {                                                                                                  \
-      f16 low = rows[i], high = rows[i + bit];                                                                         \
-      rows[i] = __builtin_shufflevector(low, high, LANES(LANE_LOW, bit));                                              \
-      rows[i + bit] = __builtin_shufflevector(low, high, LANES(LANE_HIGH, bit));                                       \
-    }
-
-INLINE void CK(turn)(f16 *rows) {
-  ROUND(1)
-  ROUND(2)
-  ROUND(4)
-  ROUND(8)
-}
-
-#undef ROUND
-#undef LANES
-#undef LANE_HIGH
-#undef LANE_LOW
-
-void CK(ck_mirror_upper)(float *a, ptrdiff_t size) {
-  ptrdiff_t whole = size / 16 * 16;
-  for (ptrdiff_t top = 0; top < whole; top += 16) {
-    for (ptrdiff_t row = top; row < top + 16; row++)
-      for (ptrdiff_t column = top; column < row; column++) a[row * size + column] = a[column * size + row];
-    for (ptrdiff_t left = top + 16; left < whole; left += 16) {
-      f16 rows[16];
-      for (int row = 0; row < 16; row++) rows[row] = CK(load)(a + (top + row) * size + left);
-      CK(turn)(rows);
-      for (int row = 0; row < 16; row++) CK(store)(a + (left + row) * size + top, rows[row]);
-    }
-  }
-  for (ptrdiff_t row = whole; row < size; row++)
-    for (ptrdiff_t column = 0; column < row; column++) a[row * size + column] = a[column * size + row];
-}
-
 // The square of a float is exact in double, so fused and unfused sums agree.
 double CK(ck_sum_of_squares)(const float *x, ptrdiff_t count) {
   d16 total = 0.0;

@@ -1,0 +1,117 @@
+extension NewtonSchulz {
+  /// What X is multiplied with at once: a polynomial of A = XXᵀ.
+  enum Stage: Sendable {
+    /// aI + bA + cA²
+    case quintic(Step)
+    /// aI + bA + cA² + dA³ + eA⁴
+    case nonic(Step)
+    /// Two quintics.
+    case pair(QuinticPair)
+
+    /// Quintics two and two, as far as they go.
+    /// - Parameter reach: the largest eigenvalue that A can have at the beginning.
+    static func grouped(_ steps: [Step], reach: Double) -> [Stage] {
+      var stages: [Stage] = [], reach = reach, next = 0
+      while next < steps.count {
+        let step = steps[next], following = next + 1 < steps.count ? steps[next + 1] : nil
+        if let following, step.canPair, following.canPair {
+          stages.append(.pair(QuinticPair(step, following, reach: reach)))
+          reach = following.reach(from: step.reach(from: reach))
+          next += 2
+        } else {
+          stages.append(step.isQuintic ? .quintic(step) : .nonic(step))
+          reach = step.reach(from: reach)
+          next += 1
+        }
+      }
+      return stages
+    }
+
+    /// Symmetric products that the polynomial takes.
+    var productCount: Int {
+      switch self {
+      case .quintic: 1
+      case .nonic: 2
+      case .pair: 4
+      }
+    }
+
+    /// Square matrices in which it works.
+    var workCount: Int {
+      switch self {
+      case .quintic: 0
+      case .nonic: 2
+      case .pair: QuinticPair.workCount
+      }
+    }
+
+    /// What is to be written of A: what the polynomial begins with, and A itself where it is to be kept.
+    func destinations(
+      _ a: UnsafeMutablePointer<Float>, _ work: SquareRoom, keepsA: Bool
+    ) -> [SymmetricProduct.Destination] {
+      switch self {
+      case .quintic, .nonic: [.init(matrix: a)]
+      case .pair(let pair): keepsA ? [.init(matrix: a), pair.centred(work)] : [pair.centred(work)]
+      }
+    }
+
+    /// The polynomial of A, whose `destinations` are there.
+    func polynomial(
+      of a: UnsafeMutablePointer<Float>, into result: UnsafeMutablePointer<Float>, work: SquareRoom,
+      _ multiply: SymmetricProduct
+    ) {
+      switch self {
+      case .quintic(let step):
+        multiply(
+          a, a, terms: [a], into: [.init(matrix: result, lead: step.c, polynomial: Polynomial([step.a, step.b]))])
+      case .nonic(let step):
+        // aI + bA + A²(cI + dA + eA²): two products where powers one by one take three.
+        let square = work[0], factor = work[1]
+        multiply(
+          a, a, terms: [a],
+          into: [
+            .init(matrix: square), .init(matrix: factor, lead: step.e, polynomial: Polynomial([step.c, step.d])),
+          ])
+        multiply(
+          square, factor, terms: [a], into: [.init(matrix: result, polynomial: Polynomial([step.a, step.b]))])
+      case .pair(let pair):
+        pair.evaluate(into: result, work: work, multiply)
+      }
+    }
+  }
+}
+
+/// Square matrices of working memory, one after the other.
+struct SquareRoom {
+  private let first: UnsafeMutablePointer<Float>
+  private let stride: Int
+
+  /// - Parameter size: rows of each.
+  init(_ first: UnsafeMutablePointer<Float>, size: Int) {
+    (self.first, stride) = (first, Self.stride(size))
+  }
+
+  /// Floats from one to the next: padded to 64 bytes.
+  static func stride(_ size: Int) -> Int { (size * size + 15) / 16 * 16 }
+
+  subscript(index: Int) -> UnsafeMutablePointer<Float> { first + index * stride }
+
+  /// Those from the given one on.
+  func from(_ index: Int) -> SquareRoom { SquareRoom(first: self[index], stride: stride) }
+
+  private init(first: UnsafeMutablePointer<Float>, stride: Int) { (self.first, self.stride) = (first, stride) }
+}
+
+extension NewtonSchulz.Step {
+  /// The polynomial of two such steps has the degree that a pair evaluates.
+  fileprivate var canPair: Bool { isQuintic && c != 0 }
+
+  /// The largest eigenvalue of the next XXᵀ where those of this one are up to `reach`: at 4096 points, for a scale and not a bound.
+  fileprivate func reach(from reach: Double) -> Double {
+    let points = 4096, polynomial = Polynomial([a, b, c, d, e])
+    return (0...points).map { index in
+      let eigenvalue = reach * Double(index) / Double(points), factor = polynomial(eigenvalue)
+      return eigenvalue * factor * factor
+    }.max() ?? reach
+  }
+}
