@@ -8,13 +8,15 @@ extension NewtonSchulz {
     /// Two quintics.
     case pair(QuinticPair)
 
-    /// Quintics two and two, as far as they go.
-    /// - Parameter reach: the largest eigenvalue that A can have at the beginning.
-    static func grouped(_ steps: [Step], reach: Double) -> [Stage] {
+    /// One by one at first, then quintics two at a time as far as they go.
+    /// - Parameters:
+    ///   - first: the step from which on there are pairs.
+    ///   - reach: the largest eigenvalue that A can have at the beginning.
+    static func grouped(_ steps: [Step], pairsFrom first: Int, reach: Double) -> [Stage] {
       var stages: [Stage] = [], reach = reach, next = 0
       while next < steps.count {
         let step = steps[next], following = next + 1 < steps.count ? steps[next + 1] : nil
-        if let following, step.canPair, following.canPair {
+        if next >= first, let following, step.canPair, following.canPair {
           stages.append(.pair(QuinticPair(step, following, reach: reach)))
           reach = following.reach(from: step.reach(from: reach))
           next += 2
@@ -45,35 +47,29 @@ extension NewtonSchulz {
       }
     }
 
-    /// What is to be written of A: what the polynomial begins with, and A itself where it is to be kept.
-    func destinations(
-      _ a: UnsafeMutablePointer<Float>, _ work: SquareRoom, keepsA: Bool
-    ) -> [SymmetricProduct.Destination] {
+    /// What is written when A is: A itself in its place, or what the polynomial needs of it in `work`.
+    func destination(_ a: UnsafeMutablePointer<Float>, _ work: SquareRoom) -> SymmetricProduct.Destination {
       switch self {
-      case .quintic, .nonic: [.init(matrix: a)]
-      case .pair(let pair): keepsA ? [.init(matrix: a), pair.centred(work)] : [pair.centred(work)]
+      case .quintic, .nonic: .init(matrix: a)
+      case .pair(let pair): pair.centred(work)
       }
     }
 
-    /// The polynomial of A, whose `destinations` are there.
+    /// The polynomial of A, whose `destination` was written.
     func polynomial(
       of a: UnsafeMutablePointer<Float>, into result: UnsafeMutablePointer<Float>, work: SquareRoom,
       _ multiply: SymmetricProduct
     ) {
       switch self {
       case .quintic(let step):
-        multiply(
-          a, a, terms: [a], into: [.init(matrix: result, lead: step.c, polynomial: Polynomial([step.a, step.b]))])
+        multiply(a, a, terms: .init(a), into: .init(matrix: result, lead: step.c, cubic: [step.a, step.b, 0, 0]))
       case .nonic(let step):
         // aI + bA + A²(cI + dA + eA²): two products where powers one by one take three.
         let square = work[0], factor = work[1]
         multiply(
-          a, a, terms: [a],
-          into: [
-            .init(matrix: square), .init(matrix: factor, lead: step.e, polynomial: Polynomial([step.c, step.d])),
-          ])
-        multiply(
-          square, factor, terms: [a], into: [.init(matrix: result, polynomial: Polynomial([step.a, step.b]))])
+          a, a, terms: .init(a), into: .init(matrix: square),
+          .init(matrix: factor, lead: step.e, cubic: [step.c, step.d, 0, 0]))
+        multiply(square, factor, terms: .init(a), into: .init(matrix: result, cubic: [step.a, step.b, 0, 0]))
       case .pair(let pair):
         pair.evaluate(into: result, work: work, multiply)
       }

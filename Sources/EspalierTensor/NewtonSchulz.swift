@@ -4,8 +4,8 @@ import CKernels
 ///
 /// X = u / (c·‖u‖ + ε), then X ← aX + bAX + cA²X (+ dA³X + eA⁴X) with A = XXᵀ for each step of the polynomial; for matrices that are no
 /// wider than tall the same with A = XᵀX from the right, so nothing is ever transposed. XXᵀ and polynomials of A are symmetric and cost
-/// half of a product. Two quintics are one polynomial of A (`QuinticPair`). In the Gram form the steps are taken on A alone, one by one,
-/// and X is multiplied once at the end.
+/// half of a product. Two quintics are one polynomial of A (`QuinticPair`). In the Gram form the steps are taken on A alone, and X is
+/// multiplied once at the end.
 /// - Jordan et al. 2024, kellerjordan.github.io/posts/muon; Amsel et al. 2025, arXiv:2505.16932; Gram form: Dao AI Lab,
 ///   gram-newton-schulz.
 package struct NewtonSchulz: Sendable {
@@ -25,9 +25,9 @@ package struct NewtonSchulz: Sendable {
 
     /// The form for a shape: a function of the shape alone, so that every rank and every run takes the same.
     ///
-    /// Gram costs 3m²n + 17m³ and standard 9m²n + 9m³ for five quintic steps on m × n, even at n = 4/3 m (3m²n + 12m³ and 9m²n + 6m³ for
-    /// three of degree 9, even at n = m); the standard form is the more exact one, so that Gram is taken only where it is
-    /// cheaper for certain, at n = 1.5 m. Below a side of 64 time does not matter.
+    /// Gram costs 3m²n + 16m³ and standard 9m²n + 9m³ for five quintic steps on m × n, even at n = 7/6 m (3m²n + 12m³ and 9m²n + 6m³ for
+    /// three of degree 9, even at n = m); the standard form is the more exact one, so that Gram is taken only where it saves
+    /// something, from n = 1.5 m on. Below a side of 64 time does not matter.
     package static func chosen(rows: Int, columns: Int) -> Form {
       let (short, long) = (min(rows, columns), max(rows, columns))
       return short >= 64 && 2 * long >= 3 * short ? .gram : .standard
@@ -39,22 +39,31 @@ package struct NewtonSchulz: Sendable {
   package let multiplier: Double
   /// ε above.
   package let epsilon: Double
-  /// The steps, in the order and the groups in which X is multiplied.
-  private let stages: [Stage]
-  /// The steps one by one.
-  private let singles: [Stage]
+  /// The steps as the standard form takes them: two at a time.
+  private let standardStages: [Stage]
+  /// The steps as the Gram form takes them: two at a time at the end alone. What centres A for a pair rounds its small eigenvalues, which
+  /// here have nothing but A to come from, and have grown only by then.
+  private let gramStages: [Stage]
 
   package init(steps: [Step], multiplier: Double, epsilon: Double) {
     self.steps = steps
     self.multiplier = multiplier
     self.epsilon = epsilon
-    singles = steps.map { $0.isQuintic ? .quintic($0) : .nonic($0) }
-    stages = Stage.grouped(steps, reach: 1 / (multiplier * multiplier))
+    let reach = 1 / (multiplier * multiplier)
+    standardStages = Stage.grouped(steps, pairsFrom: 0, reach: reach)
+    gramStages = Stage.grouped(steps, pairsFrom: max(0, steps.count - 2), reach: reach)
+  }
+
+  private func stages(_ form: Form) -> [Stage] {
+    switch form {
+    case .standard: standardStages
+    case .gram: gramStages
+    }
   }
 
   /// Floats of working memory.
   package func scratchCount(rows: Int, columns: Int, form: Form) -> Int {
-    let short = min(rows, columns), squares = (form == .gram ? 4 : 2) + (stages.map(\.workCount).max() ?? 0)
+    let short = min(rows, columns), squares = (form == .gram ? 4 : 2) + (stages(form).map(\.workCount).max() ?? 0)
     return Self.aligned(rows * columns) + squares * SquareRoom.stride(short) + SymmetricProduct.workCount(short)
   }
 
@@ -64,7 +73,7 @@ package struct NewtonSchulz: Sendable {
     // XXᵀ, and a product of X with a square.
     let gram = SymmetricProduct.operations(short, inner: long), whole = 2 * gram
     let square = SymmetricProduct.operations(short, inner: short)
-    let stages = form == .gram ? singles : stages
+    let stages = stages(form)
     let polynomials = Double(stages.reduce(0) { $0 + $1.productCount }) * square
     let count = Double(stages.count)
     return switch form {
@@ -83,49 +92,54 @@ package struct NewtonSchulz: Sendable {
     let squares = stride(from: 0, to: count, by: 4096).reduce(0.0) {
       $0 + ck_sum_of_squares(x + $1, min(4096, count - $1))
     }
-    ck_scale(x, Float(1 / (multiplier * squares.squareRoot() + epsilon)), 0, x, count)
+    let form = form ?? Form.chosen(rows: rows, columns: columns)
+    // X goes to and fro between its place and the working memory, and begins where it ends in its place.
+    let products = form == .gram ? 1 : standardStages.count
+    let (start, other) = products.isMultiple(of: 2) ? (x, scratch) : (scratch, x)
+    ck_scale(x, Float(1 / (multiplier * squares.squareRoot() + epsilon)), 0, start, count)
     let short = min(rows, columns), panels = scratch + Self.aligned(count)
     let operands = Operands(
-      rows: rows, columns: columns, multiply: SymmetricProduct(size: short, work: panels),
+      rows: rows, columns: columns, symmetric: SymmetricProduct(size: short, work: panels),
       room: SquareRoom(panels + SymmetricProduct.workCount(short), size: short))
-    switch form ?? Form.chosen(rows: rows, columns: columns) {
-    case .standard: standard(x, scratch, operands)
-    case .gram: gram(x, scratch, operands)
+    switch form {
+    case .standard: standard(start, other, operands)
+    case .gram: gram(start, into: other, operands)
     }
   }
 
   private func standard(_ x: UnsafeMutablePointer<Float>, _ other: UnsafeMutablePointer<Float>, _ operands: Operands) {
     var (from, to) = (x, other)
     let a = operands.room[0], polynomial = operands.room[1], work = operands.room.from(2)
-    for stage in stages {
-      operands.gram(of: from, into: stage.destinations(a, work, keepsA: false))
-      stage.polynomial(of: a, into: polynomial, work: work, operands.multiply)
+    for stage in standardStages {
+      operands.gram(of: from, into: stage.destination(a, work))
+      stage.polynomial(of: a, into: polynomial, work: work, operands.symmetric)
       operands.multiply(polynomial, from, into: to)
       swap(&from, &to)
     }
-    if from != x { x.update(from: from, count: operands.rows * operands.columns) }
   }
 
-  private func gram(_ x: UnsafeMutablePointer<Float>, _ other: UnsafeMutablePointer<Float>, _ operands: Operands) {
-    // One step after the other: pairs cost a near-rank-one matrix the accuracy that this form still has.
-    let stages = singles, multiply = operands.multiply, work = operands.room.from(4)
+  private func gram(
+    _ x: UnsafeMutablePointer<Float>, into result: UnsafeMutablePointer<Float>, _ operands: Operands
+  ) {
+    let multiply = operands.symmetric, work = operands.room.from(4)
     var r = operands.room[0], q = operands.room[1], z = operands.room[2], spare = operands.room[3]
-    operands.gram(of: x, into: [.init(matrix: r)])
-    for (index, stage) in stages.enumerated() {
+    for (index, stage) in gramStages.enumerated() {
       // Polynomials of one symmetric matrix commute, so that their products are symmetric.
-      stage.polynomial(of: r, into: index == 0 ? q : z, work: work, multiply)
-      if index > 0 {
-        multiply(q, z, into: [.init(matrix: spare)])
+      if index == 0 {
+        operands.gram(of: x, into: stage.destination(r, work))
+        stage.polynomial(of: r, into: q, work: work, multiply)
+      } else {
+        multiply(r, spare, into: stage.destination(z, work))
+        swap(&r, &z)
+        stage.polynomial(of: r, into: z, work: work, multiply)
+        multiply(q, z, into: .init(matrix: spare))
         swap(&q, &spare)
       }
-      guard index + 1 < stages.count else { break }
+      guard index + 1 < gramStages.count else { break }
       let polynomial = index == 0 ? q : z
-      multiply(polynomial, polynomial, into: [.init(matrix: spare)])
-      multiply(r, spare, into: [.init(matrix: z)])
-      swap(&r, &z)
+      multiply(polynomial, polynomial, into: .init(matrix: spare))
     }
-    operands.multiply(q, x, into: other)
-    x.update(from: other, count: operands.rows * operands.columns)
+    operands.multiply(q, x, into: result)
   }
 
   /// Elements with padding to 64 bytes.
@@ -136,12 +150,12 @@ package struct NewtonSchulz: Sendable {
 private struct Operands {
   let rows: Int
   let columns: Int
-  let multiply: SymmetricProduct
+  let symmetric: SymmetricProduct
   let room: SquareRoom
 
   /// XXᵀ, or XᵀX where X is no wider than tall.
-  func gram(of x: UnsafeMutablePointer<Float>, into destinations: [SymmetricProduct.Destination]) {
-    multiply.gram(x, rows: rows, columns: columns, into: destinations)
+  func gram(of x: UnsafeMutablePointer<Float>, into destination: SymmetricProduct.Destination) {
+    symmetric.gram(x, rows: rows, columns: columns, into: destination)
   }
 
   /// P·X, or X·P where X is no wider than tall.
@@ -149,9 +163,9 @@ private struct Operands {
     _ p: UnsafeMutablePointer<Float>, _ x: UnsafeMutablePointer<Float>, into result: UnsafeMutablePointer<Float>
   ) {
     let short = min(rows, columns), isWide = columns > rows
-    let symmetric = MatrixPlace(p, stride: short), whole = MatrixPlace(x, stride: columns)
+    let square = MatrixPlace(p, stride: short), whole = MatrixPlace(x, stride: columns)
     EspalierTensor.multiply(
-      rows, columns, short, isWide ? symmetric : whole, isWide ? whole : symmetric, beta: 0,
+      rows, columns, short, isWide ? square : whole, isWide ? whole : square, beta: 0,
       into: MatrixPlace(result, stride: columns))
   }
 }

@@ -13,6 +13,9 @@ struct Polynomial: Sendable {
   /// The coefficient of a power, 0 beyond the degree.
   subscript(power: Int) -> Double { power < coefficients.count ? coefficients[power] : 0 }
 
+  /// What it is up to the third power.
+  var cubic: SIMD4<Double> { SIMD4(self[0], self[1], self[2], self[3]) }
+
   /// The value, by Horner's rule.
   func callAsFunction(_ x: Double) -> Double { coefficients.reversed().reduce(0) { $0 * x + $1 } }
 

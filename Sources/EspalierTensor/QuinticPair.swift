@@ -14,12 +14,12 @@
 package struct QuinticPair: Sendable {
   /// s = scale · A − 1.
   let scale: Double
-  /// s³ + u₅s² + u₄s.
-  let inner: Polynomial
+  /// s³ + u₅s² + u₄s. Cubics are four numbers, by rising powers.
+  let inner: SIMD4<Double>
   /// What y is multiplied with in the two factors.
   let leads: (left: Double, right: Double)
   /// k(τ + δ), k′(τ − δ) and ρ.
-  let left: Polynomial, right: Polynomial, rest: Polynomial
+  let left: SIMD4<Double>, right: SIMD4<Double>, rest: SIMD4<Double>
 
   /// - Parameter reach: the largest eigenvalue of A.
   package init(_ first: NewtonSchulz.Step, _ second: NewtonSchulz.Step, reach: Double) {
@@ -48,19 +48,21 @@ package struct QuinticPair: Sendable {
     let plus = best.centre + best.delta, minus = best.centre - best.delta
     let root = abs(lead).squareRoot()
     scale = 2 / reach
-    self.inner = inner
+    self.inner = inner.cubic
     leads = (root, lead / root)
-    left = root * Polynomial(Array(plus.coefficients[..<4]))
-    right = lead / root * Polynomial(Array(minus.coefficients[..<4]))
-    rest = Polynomial(Array((lead * (monic - plus * minus)).coefficients[..<4]))
+    left = (root * plus).cubic
+    right = (lead / root * minus).cubic
+    rest = (lead * (monic - plus * minus)).cubic
   }
 }
 
 extension QuinticPair {
   /// p of one eigenvalue of A, in double.
   package func callAsFunction(_ eigenvalue: Double) -> Double {
-    let s = scale * eigenvalue - 1, y = s * s * s * inner(s)
-    return (leads.left * y + left(s)) * (leads.right * y + right(s)) + rest(s)
+    let s = scale * eigenvalue - 1, powers = SIMD4(1, s, s * s, s * s * s)
+    func value(_ cubic: SIMD4<Double>) -> Double { (cubic * powers).sum() }
+    let y = powers[3] * value(inner)
+    return (leads.left * y + value(left)) * (leads.right * y + value(right)) + value(rest)
   }
 
   /// Square matrices that it works in.
@@ -68,23 +70,20 @@ extension QuinticPair {
 
   /// s, where `evaluate` looks for it.
   func centred(_ work: SquareRoom) -> SymmetricProduct.Destination {
-    .init(matrix: work[0], lead: scale, polynomial: Polynomial([-1]))
+    .init(matrix: work[0], lead: scale, cubic: [-1, 0, 0, 0])
   }
 
   /// p of the A whose s is there.
   func evaluate(into result: UnsafeMutablePointer<Float>, work: SquareRoom, _ multiply: SymmetricProduct) {
     let s = work[0], square = work[1], cube = work[2], other = work[3]
-    multiply(s, s, into: [.init(matrix: square)])
+    multiply(s, s, into: .init(matrix: square))
     multiply(
-      s, square, terms: [s, square],
-      into: [.init(matrix: cube), .init(matrix: other, polynomial: Polynomial([0, inner[1], inner[2]]))])
+      s, square, terms: .init(s, square), into: .init(matrix: cube),
+      .init(matrix: other, lead: inner[3], cubic: [0, inner[1], inner[2], 0]))
     // y is nowhere as such: the factors take the places of s and s².
     multiply(
-      cube, other, terms: [s, square, cube],
-      into: [
-        .init(matrix: s, lead: leads.left, polynomial: left),
-        .init(matrix: square, lead: leads.right, polynomial: right), .init(matrix: result, lead: 0, polynomial: rest),
-      ])
-    multiply(s, square, terms: [result], into: [.init(matrix: result, polynomial: Polynomial([0, 1]))])
+      cube, other, terms: .init(s, square, cube), into: .init(matrix: s, lead: leads.left, cubic: left),
+      .init(matrix: square, lead: leads.right, cubic: right), .init(matrix: result, lead: 0, cubic: rest))
+    multiply(s, square, terms: .init(result), into: .init(matrix: result, cubic: [0, 1, 0, 0]))
   }
 }

@@ -5,12 +5,31 @@ import CKernels
 /// A result goes to several matrices at once, each with terms added, while it is in registers: what a polynomial does with a product
 /// costs no pass over memory of its own.
 struct SymmetricProduct {
-  /// Where a product is written to: lead · product + polynomial, of which the constant is for the diagonal.
+  /// Where a product is written to: lead · product + cubic, by rising powers: the constant is for the diagonal, the others are the factors
+  /// of the terms.
   struct Destination {
     let matrix: UnsafeMutablePointer<Float>
     var lead = 1.0
-    /// Its coefficients from the first power on are the factors of the terms.
-    var polynomial = Polynomial([])
+    var cubic = SIMD4<Double>.zero
+
+    fileprivate var output: ck_symmetric_output {
+      ck_symmetric_output(
+        out: matrix, lead: Float(lead), factors: (Float(cubic[1]), Float(cubic[2]), Float(cubic[3])),
+        diagonal: Float(cubic[0]))
+    }
+  }
+
+  /// Up to three matrices that are added to a product.
+  struct Terms {
+    fileprivate let matrices: (UnsafePointer<Float>?, UnsafePointer<Float>?, UnsafePointer<Float>?)
+    fileprivate let count: Int32
+
+    init(
+      _ first: UnsafePointer<Float>? = nil, _ second: UnsafePointer<Float>? = nil, _ third: UnsafePointer<Float>? = nil
+    ) {
+      matrices = (first, second, third)
+      count = (first == nil ? 0 : 1) + (second == nil ? 0 : 1) + (third == nil ? 0 : 1)
+    }
   }
 
   /// [size, size] each.
@@ -28,20 +47,20 @@ struct SymmetricProduct {
 
   /// a · b of two symmetric matrices that commute. A destination may be a term, but neither a nor b.
   func callAsFunction(
-    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, terms: [UnsafePointer<Float>] = [],
-    into destinations: [Destination]
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, terms: Terms = Terms(), into first: Destination,
+    _ second: Destination? = nil, _ third: Destination? = nil
   ) {
-    // Symmetric, so that rows and columns may be taken for each other: as the kernel reads each operand best.
-    let isPacked = size.isMultiple(of: 512)
+    // Symmetric, so that rows and columns may be taken for each other: as the kernel reads or copies each operand best.
+    let byRows = Operand(a, row: size, column: 1), byColumns = Operand(a, row: 1, column: size)
     compute(
-      Operand(a, row: isPacked ? 1 : size, column: isPacked ? size : 1), Operand(b, row: 1, column: size), inner: size,
-      terms, destinations)
+      size.isMultiple(of: ck_symmetric_alias) ? byColumns : byRows, Operand(b, row: 1, column: size), inner: size,
+      terms, (first, second, third))
   }
 
   /// XXᵀ, or XᵀX where X [rows, columns] is no wider than tall.
-  func gram(_ x: UnsafePointer<Float>, rows: Int, columns: Int, into destinations: [Destination]) {
+  func gram(_ x: UnsafePointer<Float>, rows: Int, columns: Int, into destination: Destination) {
     let x = columns > rows ? Operand(x, row: columns, column: 1) : Operand(x, row: 1, column: columns)
-    compute(x, x, inner: max(rows, columns), [], destinations)
+    compute(x, x, inner: max(rows, columns), Terms(), (destination, nil, nil))
   }
 
   /// A matrix [size, inner], of which the element (i, p) is at start[i · row + p · column].
@@ -55,21 +74,16 @@ struct SymmetricProduct {
   }
 
   private func compute(
-    _ a: Operand, _ b: Operand, inner: Int, _ terms: [UnsafePointer<Float>], _ destinations: [Destination]
+    _ a: Operand, _ b: Operand, inner: Int, _ terms: Terms, _ destinations: (Destination, Destination?, Destination?)
   ) {
     ProgressCounter.tick()
-    func output(_ index: Int) -> ck_symmetric_output {
-      guard index < destinations.count else { return ck_symmetric_output() }
-      let destination = destinations[index], factors = destination.polynomial
-      return ck_symmetric_output(
-        out: destination.matrix, lead: Float(destination.lead),
-        factors: (Float(factors[1]), Float(factors[2]), Float(factors[3])), diagonal: Float(factors[0]))
-    }
-    func term(_ index: Int) -> UnsafePointer<Float>? { index < terms.count ? terms[index] : nil }
     var result = ck_symmetric_result(
-      terms: (term(0), term(1), term(2)), outputs: (output(0), output(1), output(2)), term_count: Int32(terms.count),
-      count: Int32(destinations.count))
-    ck_symmetric_product(
-      size, inner, a.start, a.row, a.column, b.start, b.row, b.column, &result, work)
+      terms: terms.matrices,
+      outputs: (
+        destinations.0.output, destinations.1?.output ?? ck_symmetric_output(),
+        destinations.2?.output ?? ck_symmetric_output()
+      ),
+      term_count: terms.count, count: 1 + (destinations.1 == nil ? 0 : 1) + (destinations.2 == nil ? 0 : 1))
+    ck_symmetric_product(size, inner, a.start, a.row, a.column, b.start, b.row, b.column, &result, work)
   }
 }

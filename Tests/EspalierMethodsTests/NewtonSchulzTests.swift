@@ -93,18 +93,35 @@ import Testing
   func plain(preset: Muon.Preset) {
     let (rows, columns) = (12, 20), key = RandomKey(seed: 6)
     let input = (0..<rows * columns).map { Float(key.uniform(at: UInt64($0)) - 0.5) }
-    var (x, scratch) = (
-      input, [Float](repeating: .nan, count: NewtonSchulz.plainScratchCount(rows: rows, columns: columns))
-    )
-    x.withUnsafeMutableBufferPointer { x in
-      scratch.withUnsafeMutableBufferPointer { scratch in
-        guard let x = x.baseAddress, let scratch = scratch.baseAddress else { return }
-        preset.iteration.plain(x, rows: rows, columns: columns, scratch: scratch)
-      }
-    }
+    let x = Self.plain(preset, input, [rows, columns])
     let expected = Self.reference(preset, input, rows: rows, columns: columns)
     #expect(
       difference("\(preset)", x, expected, Tolerance(absolute: Self.limit(preset, .standard), relative: 0)) == nil)
+  }
+
+  static func plain(_ preset: Muon.Preset, _ input: [Float], _ shape: [Int]) -> [Float] {
+    var x = input
+    var scratch = [Float](
+      repeating: .nan, count: NewtonSchulz.plainScratchCount(rows: shape[0], columns: shape[1]))
+    x.withUnsafeMutableBufferPointer { x in
+      scratch.withUnsafeMutableBufferPointer { scratch in
+        guard let x = x.baseAddress, let scratch = scratch.baseAddress else { return }
+        preset.iteration.plain(x, rows: shape[0], columns: shape[1], scratch: scratch)
+      }
+    }
+    return x
+  }
+
+  @Test(
+    "sides longer than a block of a product give what general products give",
+    arguments: [Muon.Preset.classical, .polarExpress, .polarExpress9], [[400, 420], [390, 800], [512, 512]])
+  func long(preset: Muon.Preset, shape: [Int]) {
+    let key = RandomKey(seed: 7)
+    let input = (0..<shape[0] * shape[1]).map { Float(key.uniform(at: UInt64($0)) - 0.5) }
+    let expected = Self.plain(preset, input, shape).map { Double($0) }
+    let limit = Self.limit(preset, .chosen(rows: shape[0], columns: shape[1]))
+    #expect(
+      difference("\(preset)", Self.run(preset, input, shape), expected, Tolerance(absolute: limit, relative: 0)) == nil)
   }
 
   /// A preset as a map of one singular value.

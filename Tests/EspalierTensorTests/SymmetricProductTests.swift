@@ -55,6 +55,30 @@ import Testing
     }
   }
 
+  @Test(arguments: shapes) func `levels with fused multiply-add give the same bits`(_ shape: [Int]) {
+    let (size, inner) = (shape[0], shape[1])
+    let (x, term) = (values(5, size * inner), symmetric(6, size))
+    let found = FunctionTests.levels.filter { $0 != "default" }.map { level in
+      var (out, panels) = (
+        [Float](repeating: 0, count: size * size),
+        [Float](repeating: 0, count: ck_symmetric_depth * (size + ck_symmetric_tile + ck_symmetric_rows))
+      )
+      out.withUnsafeMutableBufferPointer { out in
+        term.withUnsafeBufferPointer { term in
+          var result = ck_symmetric_result(
+            terms: (term.baseAddress, nil, nil),
+            outputs: (
+              ck_symmetric_output(out: out.baseAddress, lead: 0.3, factors: (1.7, 0, 0), diagonal: 0.1),
+              ck_symmetric_output(), ck_symmetric_output()
+            ), term_count: 1, count: 1)
+          ck_table_of(level).pointee.symmetric_product(size, inner, x, inner, 1, x, inner, 1, &result, &panels)
+        }
+      }
+      return out
+    }
+    #expect(found.allSatisfy { $0 == found.first && $0.contains { $0 != 0 } })
+  }
+
   private func symmetric(_ seed: UInt64, _ size: Int) -> [Float] {
     let x = values(seed, size * size)
     return (0..<size * size).map { x[min($0, $0 % size * size + $0 / size)] }

@@ -158,7 +158,9 @@ enum {
   /// Rows of a product that are computed at a time.
   ck_symmetric_rows = 96,
   /// The widest tile of any level.
-  ck_symmetric_tile = 32
+  ck_symmetric_tile = 32,
+  /// Rows that are a multiple of this apart fall into the same few places of the first cache: they are read from a copy.
+  ck_symmetric_alias = 512
 };
 /// out [size, size] = lead · product + Σ factors[t] · terms[t] + diagonal · I.
 struct ck_symmetric_output {

@@ -1,7 +1,7 @@
 // Products that are symmetric: the tiles on and above the diagonal are computed, written to all matrices that they are part of, and
 // mirrored while they are in the cache. As Goto and van de Geijn 2008, doi:10.1145/1356052.1356053: panels of B as wide as a tile, blocks
 // of A in panels as high as one, and tiles that stay in registers over a block of the inner side. Rows of A that lie one element after
-// the other are read where they are, unless their distance is one at which they all fall into the same few places of the first cache.
+// the other are read where they are, unless they alias (ck_symmetric_alias).
 
 #define TILE (16 * CK_TILE_VECTORS)  // columns; as many registers as a level has leave room for 12 or 24 sums
 
@@ -114,7 +114,7 @@ void CK(ck_symmetric_product)(ptrdiff_t size, ptrdiff_t inner, const float *a, p
                               const struct ck_symmetric_result *wanted, float *work) {
   const struct ck_symmetric_result copy = *wanted, *result = &copy;  // which no store can change
   ptrdiff_t blocks = (inner + ck_symmetric_depth - 1) / ck_symmetric_depth, depth = blocks ? (inner + blocks - 1) / blocks : 1;
-  int packs_a = a_column != 1 || a_row % 512 == 0;
+  int packs_a = a_column != 1 || a_row % ck_symmetric_alias == 0;
   float *panels_of_a = work, *panels_of_b = work + ck_symmetric_rows * ck_symmetric_depth, sums[CK_TILE_ROWS * TILE];
   for (ptrdiff_t p = 0; p < inner; p += depth) {
     ptrdiff_t k = inner - p < depth ? inner - p : depth;
