@@ -7,7 +7,7 @@ extension Muon {
     case polarExpress = "polar_express"
     /// Three polynomials of degree 9 by the same rule: the slope at zero of `classical` (480 against 485), and from 0.0015 of the
     /// norm on no singular value farther from 1 (0.32; on average they are farther, 0.20 against 0.16), for 15m³ operations on a square
-    /// where five quintics take 20m³.
+    /// where five quintics take 18m³.
     case polarExpress9 = "polar_express_9"
     /// Jordan et al. 2024: one quintic, five times.
     case classical
