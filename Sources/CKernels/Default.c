@@ -2,5 +2,5 @@
 #define CK_SUFFIX base
 #define CK_HAS_FMA 0
 #define CK_TILE_ROWS 2
-#define CK_TILE_VECTORS 1
+#define CK_TILE_PANELS 1
 #include "kernels/all.h"

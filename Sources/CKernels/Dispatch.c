@@ -172,10 +172,19 @@ void ck_momentum(const float *gradient, float *buffer, float *direction, ptrdiff
                  nesterov, double gradient_scale) {
   chosen->momentum(gradient, buffer, direction, count, keep, share, nesterov, gradient_scale);
 }
-void ck_symmetric_product(ptrdiff_t size, ptrdiff_t inner, const float *a, ptrdiff_t a_row, ptrdiff_t a_column, const float
-                          *b, ptrdiff_t b_row, ptrdiff_t b_column, const struct ck_symmetric_result *result, float
-                          *work) {
-  chosen->symmetric_product(size, inner, a, a_row, a_column, b, b_row, b_column, result, work);
+void ck_to_panels(ptrdiff_t size, ptrdiff_t inner, const float *x, ptrdiff_t row, ptrdiff_t column, float factor,
+                  float *panels) {
+  chosen->to_panels(size, inner, x, row, column, factor, panels);
+}
+void ck_from_panels(ptrdiff_t size, ptrdiff_t inner, const float *panels, float *x, ptrdiff_t row, ptrdiff_t column) {
+  chosen->from_panels(size, inner, panels, x, row, column);
+}
+void ck_panel_product(ptrdiff_t size, ptrdiff_t inner, const float *p, const float *x, float *out) {
+  chosen->panel_product(size, inner, p, x, out);
+}
+void ck_symmetric_product(ptrdiff_t size, ptrdiff_t inner, const float *a, const float *b,
+                          const struct ck_symmetric_result *result) {
+  chosen->symmetric_product(size, inner, a, b, result);
 }
 double ck_sum_of_squares(const float *x, ptrdiff_t count) { return chosen->sum_of_squares(x, count); }
 int ck_is_finite(const float *x, ptrdiff_t count) { return chosen->is_finite(x, count); }

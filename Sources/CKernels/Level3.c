@@ -4,7 +4,7 @@
 #define CK_SUFFIX v3
 #define CK_HAS_FMA 1
 #define CK_TILE_ROWS 6
-#define CK_TILE_VECTORS 1
+#define CK_TILE_PANELS 1
 #include "kernels/all.h"
 #pragma clang attribute pop
 #endif

@@ -1,5 +1,5 @@
 import EspalierComm
-package import EspalierNN
+import EspalierNN
 import EspalierTensor
 
 /// The end of a step: what an optimizer does to everything that this rank updates.

@@ -48,17 +48,17 @@ extension NewtonSchulz {
     }
 
     /// What is written when A is: A itself in its place, or what the polynomial needs of it in `work`.
-    func destination(_ a: UnsafeMutablePointer<Float>, _ work: SquareRoom) -> SymmetricProduct.Destination {
+    func destination(_ a: UnsafeMutablePointer<Float>, _ work: SquareRoom) -> PanelProducts.Destination {
       switch self {
       case .quintic, .nonic: .init(matrix: a)
       case .pair(let pair): pair.centred(work)
       }
     }
 
-    /// The polynomial of A, whose `destination` was written.
+    /// The polynomial of A, whose `destination` was written. A pair works in the place of A as well.
     func polynomial(
       of a: UnsafeMutablePointer<Float>, into result: UnsafeMutablePointer<Float>, work: SquareRoom,
-      _ multiply: SymmetricProduct
+      _ multiply: PanelProducts
     ) {
       switch self {
       case .quintic(let step):
@@ -71,7 +71,7 @@ extension NewtonSchulz {
           .init(matrix: factor, lead: step.e, cubic: [step.c, step.d, 0, 0]))
         multiply(square, factor, terms: .init(a), into: .init(matrix: result, cubic: [step.a, step.b, 0, 0]))
       case .pair(let pair):
-        pair.evaluate(into: result, work: work, multiply)
+        pair.evaluate(into: result, rest: a, work: work, multiply)
       }
     }
   }
@@ -79,23 +79,14 @@ extension NewtonSchulz {
 
 /// Square matrices of working memory, one after the other.
 struct SquareRoom {
-  private let first: UnsafeMutablePointer<Float>
-  private let stride: Int
-
-  /// - Parameter size: rows of each.
-  init(_ first: UnsafeMutablePointer<Float>, size: Int) {
-    (self.first, stride) = (first, Self.stride(size))
-  }
-
-  /// Floats from one to the next: padded to 64 bytes.
-  static func stride(_ size: Int) -> Int { (size * size + 15) / 16 * 16 }
+  let first: UnsafeMutablePointer<Float>
+  /// Floats from one to the next.
+  let stride: Int
 
   subscript(index: Int) -> UnsafeMutablePointer<Float> { first + index * stride }
 
   /// Those from the given one on.
   func from(_ index: Int) -> SquareRoom { SquareRoom(first: self[index], stride: stride) }
-
-  private init(first: UnsafeMutablePointer<Float>, stride: Int) { (self.first, self.stride) = (first, stride) }
 }
 
 extension NewtonSchulz.Step {

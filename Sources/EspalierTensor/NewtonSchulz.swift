@@ -63,16 +63,15 @@ package struct NewtonSchulz: Sendable {
 
   /// Floats of working memory.
   package func scratchCount(rows: Int, columns: Int, form: Form) -> Int {
-    let short = min(rows, columns), squares = (form == .gram ? 4 : 2) + (stages(form).map(\.workCount).max() ?? 0)
-    return Self.aligned(rows * columns) + squares * SquareRoom.stride(short) + SymmetricProduct.workCount(short)
+    let products = PanelProducts(rows: rows, columns: columns)
+    let squares = (form == .gram ? 4 : 2) + (stages(form).map(\.workCount).max() ?? 0)
+    return 2 * products.wholeCount + squares * products.squareCount
   }
 
   /// Floating-point operations that are done, multiplications and additions counted; of symmetric products the half that is needed.
   package func operations(rows: Int, columns: Int, form: Form) -> Double {
-    let short = min(rows, columns), long = max(rows, columns)
-    // XXᵀ, and a product of X with a square.
-    let gram = SymmetricProduct.operations(short, inner: long), whole = 2 * gram
-    let square = SymmetricProduct.operations(short, inner: short)
+    let products = PanelProducts(rows: rows, columns: columns)
+    let square = products.squareOperations, gram = products.gramOperations, whole = 2 * gram
     let stages = stages(form)
     let polynomials = Double(stages.reduce(0) { $0 + $1.productCount }) * square
     let count = Double(stages.count)
@@ -92,41 +91,46 @@ package struct NewtonSchulz: Sendable {
     let squares = stride(from: 0, to: count, by: 4096).reduce(0.0) {
       $0 + ck_sum_of_squares(x + $1, min(4096, count - $1))
     }
-    let form = form ?? Form.chosen(rows: rows, columns: columns)
-    // X goes to and fro between its place and the working memory, and begins where it ends in its place.
-    let products = form == .gram ? 1 : standardStages.count
-    let (start, other) = products.isMultiple(of: 2) ? (x, scratch) : (scratch, x)
-    ck_scale(x, Float(1 / (multiplier * squares.squareRoot() + epsilon)), 0, start, count)
-    let short = min(rows, columns), panels = scratch + Self.aligned(count)
-    let operands = Operands(
-      rows: rows, columns: columns, symmetric: SymmetricProduct(size: short, work: panels),
-      room: SquareRoom(panels + SymmetricProduct.workCount(short), size: short))
-    switch form {
-    case .standard: standard(start, other, operands)
-    case .gram: gram(start, into: other, operands)
-    }
+    let factor = Float(1 / (multiplier * squares.squareRoot() + epsilon))
+    let products = PanelProducts(rows: rows, columns: columns)
+    let (row, column) = columns > rows ? (columns, 1) : (1, columns)
+    let from = scratch, to = from + products.wholeCount
+    let room = SquareRoom(first: to + products.wholeCount, stride: products.squareCount)
+    ck_to_panels(products.size, products.inner, x, row, column, factor, from)
+    let result =
+      switch form ?? Form.chosen(rows: rows, columns: columns) {
+      case .standard: standard(from, to, room, products)
+      case .gram: gram(from, to, room, products)
+      }
+    ck_from_panels(products.size, products.inner, result, x, row, column)
   }
 
-  private func standard(_ x: UnsafeMutablePointer<Float>, _ other: UnsafeMutablePointer<Float>, _ operands: Operands) {
-    var (from, to) = (x, other)
-    let a = operands.room[0], polynomial = operands.room[1], work = operands.room.from(2)
+  /// Of the X in `first`, which of the two it is in at the end.
+  private func standard(
+    _ first: UnsafeMutablePointer<Float>, _ second: UnsafeMutablePointer<Float>, _ room: SquareRoom,
+    _ multiply: PanelProducts
+  ) -> UnsafeMutablePointer<Float> {
+    var (x, other) = (first, second)
+    let a = room[0], polynomial = room[1], work = room.from(2)
     for stage in standardStages {
-      operands.gram(of: from, into: stage.destination(a, work))
-      stage.polynomial(of: a, into: polynomial, work: work, operands.symmetric)
-      operands.multiply(polynomial, from, into: to)
-      swap(&from, &to)
+      multiply.gram(x, into: stage.destination(a, work))
+      stage.polynomial(of: a, into: polynomial, work: work, multiply)
+      multiply.whole(polynomial, x, into: other)
+      swap(&x, &other)
     }
+    return x
   }
 
   private func gram(
-    _ x: UnsafeMutablePointer<Float>, into result: UnsafeMutablePointer<Float>, _ operands: Operands
-  ) {
-    let multiply = operands.symmetric, work = operands.room.from(4)
-    var r = operands.room[0], q = operands.room[1], z = operands.room[2], spare = operands.room[3]
+    _ x: UnsafeMutablePointer<Float>, _ result: UnsafeMutablePointer<Float>, _ room: SquareRoom,
+    _ multiply: PanelProducts
+  ) -> UnsafeMutablePointer<Float> {
+    let work = room.from(4)
+    var r = room[0], q = room[1], z = room[2], spare = room[3]
     for (index, stage) in gramStages.enumerated() {
       // Polynomials of one symmetric matrix commute, so that their products are symmetric.
       if index == 0 {
-        operands.gram(of: x, into: stage.destination(r, work))
+        multiply.gram(x, into: stage.destination(r, work))
         stage.polynomial(of: r, into: q, work: work, multiply)
       } else {
         multiply(r, spare, into: stage.destination(z, work))
@@ -139,33 +143,14 @@ package struct NewtonSchulz: Sendable {
       let polynomial = index == 0 ? q : z
       multiply(polynomial, polynomial, into: .init(matrix: spare))
     }
-    operands.multiply(q, x, into: result)
+    multiply.whole(q, x, into: result)
+    return result
   }
-
-  /// Elements with padding to 64 bytes.
-  private static func aligned(_ count: Int) -> Int { (count + 15) / 16 * 16 }
 }
 
-/// A shape, seen from its short side, and where its products are computed.
-private struct Operands {
-  let rows: Int
-  let columns: Int
-  let symmetric: SymmetricProduct
-  let room: SquareRoom
-
-  /// XXᵀ, or XᵀX where X is no wider than tall.
-  func gram(of x: UnsafeMutablePointer<Float>, into destination: SymmetricProduct.Destination) {
-    symmetric.gram(x, rows: rows, columns: columns, into: destination)
-  }
-
-  /// P·X, or X·P where X is no wider than tall.
-  func multiply(
-    _ p: UnsafeMutablePointer<Float>, _ x: UnsafeMutablePointer<Float>, into result: UnsafeMutablePointer<Float>
-  ) {
-    let short = min(rows, columns), isWide = columns > rows
-    let square = MatrixPlace(p, stride: short), whole = MatrixPlace(x, stride: columns)
-    EspalierTensor.multiply(
-      rows, columns, short, isWide ? square : whole, isWide ? whole : square, beta: 0,
-      into: MatrixPlace(result, stride: columns))
+extension PanelProducts {
+  /// For X [rows, columns], or its transpose where it is no wider than tall.
+  fileprivate init(rows: Int, columns: Int) {
+    self.init(size: min(rows, columns), inner: max(rows, columns))
   }
 }

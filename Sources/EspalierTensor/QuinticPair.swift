@@ -69,12 +69,15 @@ extension QuinticPair {
   static let workCount = 4
 
   /// s, where `evaluate` looks for it.
-  func centred(_ work: SquareRoom) -> SymmetricProduct.Destination {
+  func centred(_ work: SquareRoom) -> PanelProducts.Destination {
     .init(matrix: work[0], lead: scale, cubic: [-1, 0, 0, 0])
   }
 
-  /// p of the A whose s is there.
-  func evaluate(into result: UnsafeMutablePointer<Float>, work: SquareRoom, _ multiply: SymmetricProduct) {
+  /// p of the A whose s is there. `rest` is a matrix to work in.
+  func evaluate(
+    into result: UnsafeMutablePointer<Float>, rest free: UnsafeMutablePointer<Float>, work: SquareRoom,
+    _ multiply: PanelProducts
+  ) {
     let s = work[0], square = work[1], cube = work[2], other = work[3]
     multiply(s, s, into: .init(matrix: square))
     multiply(
@@ -83,7 +86,8 @@ extension QuinticPair {
     // y is nowhere as such: the factors take the places of s and s².
     multiply(
       cube, other, terms: .init(s, square, cube), into: .init(matrix: s, lead: leads.left, cubic: left),
-      .init(matrix: square, lead: leads.right, cubic: right), .init(matrix: result, lead: 0, cubic: rest))
-    multiply(s, square, terms: .init(result), into: .init(matrix: result, cubic: [0, 1, 0, 0]))
+      .init(matrix: square, lead: leads.right, cubic: right),
+      .init(matrix: free, lead: 0, cubic: rest, isTerm: true))
+    multiply(s, square, terms: .init(free), into: .init(matrix: result, cubic: [0, 1, 0, 0]))
   }
 }

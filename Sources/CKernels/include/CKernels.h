@@ -150,22 +150,27 @@ void ck_sgd(float *value, const float *gradient, float *buffer, ptrdiff_t count,
 void ck_momentum(const float *gradient, float *buffer, float *direction, ptrdiff_t count, double keep, double share,
                  int nesterov, double gradient_scale);
 
-// Products that are symmetric
+// Matrices in panels
+//
+// [size, inner], 16 rows side by side: the element (i, p) is at i/16 · ck_panel(inner) + 16·p + i % 16. Both sides are filled with zeros up
+// to a multiple of 16. A symmetric matrix has its columns in panels as well.
 
-enum {
-  /// Columns of a product that are added up before the sum is written.
-  ck_symmetric_depth = 384,
-  /// Rows of a product that are computed at a time.
-  ck_symmetric_rows = 96,
-  /// The widest tile of any level.
-  ck_symmetric_tile = 32,
-  /// Rows that are a multiple of this apart fall into the same few places of the first cache: they are read from a copy.
-  ck_symmetric_alias = 512
-};
-/// out [size, size] = lead · product + Σ factors[t] · terms[t] + diagonal · I.
+/// Floats of one panel.
+static inline ptrdiff_t ck_panel(ptrdiff_t inner) { return (inner + 15) / 16 * 256; }
+/// factor · x, element (i, p) at x[i · row + p · column], one of the two 1, in panels.
+void ck_to_panels(ptrdiff_t size, ptrdiff_t inner, const float *x, ptrdiff_t row, ptrdiff_t column, float factor,
+                  float *panels);
+/// The way back.
+void ck_from_panels(ptrdiff_t size, ptrdiff_t inner, const float *panels, float *x, ptrdiff_t row, ptrdiff_t column);
+/// out [size, inner] = p · x of a symmetric p [size, size] and x [size, inner], all in panels.
+void ck_panel_product(ptrdiff_t size, ptrdiff_t inner, const float *p, const float *x, float *out);
+
+/// out = lead · product + Σ factors[t] · terms[t] + diagonal · I, in panels. With is_half what lies below the diagonal is not written,
+/// except in the squares of 16 across it: enough for a matrix that is a term and nothing else.
 struct ck_symmetric_output {
   float *out;
   float lead, factors[3], diagonal;
+  int is_half;
 };
 /// Where a product goes: up to three matrices, of up to three terms that are added.
 struct ck_symmetric_result {
@@ -173,12 +178,10 @@ struct ck_symmetric_result {
   struct ck_symmetric_output outputs[3];
   int term_count, count;
 };
-/// The products of a [size, inner] and the transposed b [size, inner], where they are symmetric: half of them is computed. The element
-/// (i, p) of a is at a[i · a_row + p · a_column]; one of the two strides is 1. An output may be a term, but neither a nor b.
-/// `work` holds ck_symmetric_depth · (size + ck_symmetric_tile + ck_symmetric_rows) floats.
-void ck_symmetric_product(ptrdiff_t size, ptrdiff_t inner, const float *a, ptrdiff_t a_row, ptrdiff_t a_column,
-                          const float *b, ptrdiff_t b_row, ptrdiff_t b_column, const struct ck_symmetric_result *result,
-                          float *work);
+/// The product of a [size, inner] and the transposed b [size, inner], both in panels, inner > 0, where it is symmetric: half of it is
+/// computed. An output may be a term, but neither a nor b.
+void ck_symmetric_product(ptrdiff_t size, ptrdiff_t inner, const float *a, const float *b,
+                          const struct ck_symmetric_result *result);
 
 // Sums and checks
 
@@ -217,7 +220,8 @@ const char *ck_level_for(const char *wanted, const char **reason);
   X(channel_norm_backward) X(plane_means) X(plane_means_backward) X(max_pool) X(max_pool_backward)                     \
   X(rotary) X(attention_softmax) X(scale_rows) X(row_dots) X(attention_backward)                                       \
   X(gather_rows) X(scatter_add_rows) X(cross_entropy) X(dropout)                                                       \
-  X(adamw) X(sgd) X(momentum) X(symmetric_product) X(sum_of_squares) X(is_finite) X(digest) X(planes_split) X(planes_join)
+  X(adamw) X(sgd) X(momentum) X(to_panels) X(from_panels) X(panel_product) X(symmetric_product)                \
+  X(sum_of_squares) X(is_finite) X(digest) X(planes_split) X(planes_join)
 
 struct ck_table {
 #define CK_FIELD(name) __typeof__(ck_##name) *name;

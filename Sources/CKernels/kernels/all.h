@@ -19,7 +19,8 @@ CK_KERNELS(CK_DECLARE)
 #include "attention.h"
 #include "rows.h"
 #include "update.h"
-#include "symmetric.h"
+#include "panels.h"
+#include "products.h"
 
 #define CK_ENTRY(name) .name = CK(ck_##name),
 const struct ck_table CK(ck_table_at) = {CK_KERNELS(CK_ENTRY)};
