@@ -28,7 +28,7 @@ extension Store {
           for scale in scales { scale.apply(to: shard) }
         }
       }
-      let middle = place - 1, last = place - 2
+      let middle = place - 1, last = place - (AssemblyPlan.depth - 1)
       if (0..<count).contains(middle) { try assembly?.transform(middle) }
       guard (0..<count).contains(last), let shards = flying.removeValue(forKey: last) else { continue }
       try assembly?.receive(last, shards, at: moment)

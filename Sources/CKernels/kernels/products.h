@@ -6,6 +6,9 @@
 #define HEIGHT 96  // rows of a product at a time: what they are computed from stays in the second
 #define SQUARE 256
 
+// A tile is CK_TILE_ROWS rows of the left operand by CK_TILE_PANELS panels (1 or 2) of the right one, so that its sums leave registers for a
+// row of the panels and an element: 12 of 16 with AVX2, 16 of 32 with AVX-512, 8 of 16 where there are four lanes in one.
+
 /// The left operand of a tile: element (r, p) at start[r · row + p % 16 · step + p / 16 · block].
 struct CK(left) {
   const float *start;
@@ -38,14 +41,29 @@ INLINE void CK(product_tile)(struct CK(left) left, const float *right, ptrdiff_t
     for (int v = 0; v < panels; v++) CK(store)(sums + v * next + r * 16, tile[r][v]);
 }
 
-/// Sixteen rows, in tiles. Squares of one panel and the next are `next` apart.
-INLINE void CK(product_squares)(struct CK(left) left, const float *right, ptrdiff_t panel, ptrdiff_t k, int is_first, int panels,
-                                float *sums, ptrdiff_t next) {
+/// Sixteen rows, in tiles.
+INLINE void CK(product_rows)(struct CK(left) left, const float *right, ptrdiff_t panel, ptrdiff_t k, int is_first, int panels,
+                             float *sums, ptrdiff_t next) {
   enum { rest = 16 % CK_TILE_ROWS, whole = 16 - rest };
 #pragma unroll 1
   for (int r = 0; r < whole; r += CK_TILE_ROWS, left.start += CK_TILE_ROWS * left.row)
     CK(product_tile)(left, right, panel, k, is_first, CK_TILE_ROWS, panels, sums + r * 16, next);
   if (rest > 0) CK(product_tile)(left, right, panel, k, is_first, rest, panels, sums + whole * 16, next);
+}
+
+/// A square for each of the panels, which are as many as a tile's or a single one; squares are `next` apart.
+INLINE void CK(product_squares)(struct CK(left) left, const float *right, ptrdiff_t panel, ptrdiff_t k, int is_first,
+                                ptrdiff_t panels, float *sums, ptrdiff_t next) {
+  if (CK_TILE_PANELS == 1 || panels > 1)
+    CK(product_rows)(left, right, panel, k, is_first, CK_TILE_PANELS, sums, next);
+  else
+    CK(product_rows)(left, right, panel, k, is_first, 1, sums, next);
+}
+
+/// Panels of a tile that begins at column j of `size`.
+INLINE ptrdiff_t CK(panels)(ptrdiff_t size, ptrdiff_t j) {
+  ptrdiff_t left = (size - j + 15) / 16;
+  return left < CK_TILE_PANELS ? left : CK_TILE_PANELS;
 }
 
 /// A part of the inner side: the parts are as long as each other but for the last, which begin where a panel's rows of 16 do.
@@ -62,12 +80,8 @@ void CK(ck_panel_product)(ptrdiff_t size, ptrdiff_t inner, const float *p, const
         for (ptrdiff_t i = first; i < inner && i < first + HEIGHT; i += 16) {
           struct CK(left) left = {x + q / 16 * panel + i * 16, 16, 1, panel};
           const float *right = p + j / 16 * right_panel + q * 16;
-          float *to = out + j / 16 * panel + i * 16;
-          ptrdiff_t k = size - q < depth ? size - q : depth;
-          if (CK_TILE_PANELS == 1 || size - j > 16)
-            CK(product_squares)(left, right, right_panel, k, q == 0, CK_TILE_PANELS, to, panel);
-          else
-            CK(product_squares)(left, right, right_panel, k, q == 0, 1, to, panel);
+          CK(product_squares)(left, right, right_panel, size - q < depth ? size - q : depth, q == 0, CK(panels)(size, j),
+                              out + j / 16 * panel + i * 16, panel);
         }
 }
 
@@ -117,20 +131,16 @@ void CK(ck_symmetric_product)(ptrdiff_t size, ptrdiff_t inner, const float *a, c
   float sums[HEIGHT / 16 * CK_TILE_PANELS * SQUARE];
   for (ptrdiff_t first = 0; first < size; first += HEIGHT)
     for (ptrdiff_t j = first; j < size; j += 16 * CK_TILE_PANELS) {
-      int panels = (int)((size - j + 15) / 16) < CK_TILE_PANELS ? (int)((size - j + 15) / 16) : CK_TILE_PANELS;
-      ptrdiff_t end = j + 16 * panels < first + HEIGHT ? j + 16 * panels : first + HEIGHT;
+      ptrdiff_t panels = CK(panels)(size, j), end = j + 16 * panels < first + HEIGHT ? j + 16 * panels : first + HEIGHT;
       for (ptrdiff_t p = 0; p < inner; p += depth)
         for (ptrdiff_t i = first; i < end; i += 16) {
-          ptrdiff_t k = inner - p < depth ? inner - p : depth, below = i > j ? (i - j) / 16 : 0;
+          ptrdiff_t below = i > j ? (i - j) / 16 : 0;  // panels of the tile that lie below the diagonal here
           struct CK(left) left = {a + i / 16 * panel + p * 16, 1, 16, SQUARE};
           const float *right = b + (j / 16 + below) * panel + p * 16;
-          float *to = sums + ((i - first) / 16 * CK_TILE_PANELS + below) * SQUARE;
-          if (CK_TILE_PANELS == 1 || panels - below == CK_TILE_PANELS)
-            CK(product_squares)(left, right, panel, k, p == 0, CK_TILE_PANELS, to, SQUARE);
-          else
-            CK(product_squares)(left, right, panel, k, p == 0, 1, to, SQUARE);
+          CK(product_squares)(left, right, panel, inner - p < depth ? inner - p : depth, p == 0, panels - below,
+                              sums + ((i - first) / 16 * CK_TILE_PANELS + below) * SQUARE, SQUARE);
         }
-      for (int v = 0; v < panels; v++)
+      for (ptrdiff_t v = 0; v < panels; v++)
         for (ptrdiff_t i = first; i < end && i <= j + 16 * v; i += 16)
           CK(write_squares)(sums + ((i - first) / 16 * CK_TILE_PANELS + v) * SQUARE, i, j + 16 * v, result_panel, result);
     }
