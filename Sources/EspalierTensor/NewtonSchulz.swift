@@ -3,9 +3,8 @@ import CKernels
 /// The matrix with the singular vectors of another and singular values near 1, by an odd polynomial applied a few times.
 ///
 /// X = u / (c·‖u‖ + ε), then X ← aX + bAX + cA²X (+ dA³X + eA⁴X) with A = XXᵀ for each step of the polynomial; for matrices that are no
-/// wider than tall the same with A = XᵀX from the right, so nothing is ever transposed. XXᵀ and polynomials of A are symmetric and cost
-/// half of a product. Two quintics are one polynomial of A (`QuinticPair`). In the Gram form the steps are taken on A alone, and X is
-/// multiplied once at the end.
+/// wider than tall the same of the transpose. XXᵀ and polynomials of A are symmetric and cost half of a product. Two quintics are one
+/// polynomial of A (`QuinticPair`). In the Gram form the steps are taken on A alone, and X is multiplied once at the end.
 /// - Jordan et al. 2024, kellerjordan.github.io/posts/muon; Amsel et al. 2025, arXiv:2505.16932; Gram form: Dao AI Lab,
 ///   gram-newton-schulz.
 package struct NewtonSchulz: Sendable {
@@ -65,7 +64,7 @@ package struct NewtonSchulz: Sendable {
   package func scratchCount(rows: Int, columns: Int, form: Form) -> Int {
     let products = PanelProducts(rows: rows, columns: columns)
     let squares = (form == .gram ? 4 : 2) + (stages(form).map(\.workCount).max() ?? 0)
-    return 2 * products.wholeCount + squares * products.squareCount
+    return 2 * products.rectangleCount + squares * products.squareCount
   }
 
   /// Floating-point operations that are done, multiplications and additions counted; of symmetric products the half that is needed.
@@ -94,8 +93,8 @@ package struct NewtonSchulz: Sendable {
     let factor = Float(1 / (multiplier * squares.squareRoot() + epsilon))
     let products = PanelProducts(rows: rows, columns: columns)
     let (row, column) = columns > rows ? (columns, 1) : (1, columns)
-    let from = scratch, to = from + products.wholeCount
-    let room = SquareRoom(first: to + products.wholeCount, stride: products.squareCount)
+    let from = scratch, to = from + products.rectangleCount
+    let room = SquareRoom(first: to + products.rectangleCount, stride: products.squareCount)
     ck_to_panels(products.size, products.inner, x, row, column, factor, from)
     let result =
       switch form ?? Form.chosen(rows: rows, columns: columns) {
@@ -115,7 +114,7 @@ package struct NewtonSchulz: Sendable {
     for stage in standardStages {
       multiply.gram(x, into: stage.destination(a, work))
       stage.polynomial(of: a, into: polynomial, work: work, multiply)
-      multiply.whole(polynomial, x, into: other)
+      multiply.apply(polynomial, to: x, into: other)
       swap(&x, &other)
     }
     return x
@@ -143,7 +142,7 @@ package struct NewtonSchulz: Sendable {
       let polynomial = index == 0 ? q : z
       multiply(polynomial, polynomial, into: .init(matrix: spare))
     }
-    multiply.whole(q, x, into: result)
+    multiply.apply(q, to: x, into: result)
     return result
   }
 }

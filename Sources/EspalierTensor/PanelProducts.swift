@@ -12,13 +12,13 @@ struct PanelProducts {
     let matrix: UnsafeMutablePointer<Float>
     var lead = 1.0
     var cubic = SIMD4<Double>.zero
-    /// Whether it is a term and nothing else afterwards: then one half of it will do.
-    var isTerm = false
+    /// Whether what lies below the diagonal is left out: enough for what is a term afterwards and nothing else.
+    var isHalf = false
 
     fileprivate var output: ck_symmetric_output {
       ck_symmetric_output(
         out: matrix, lead: Float(lead), factors: (Float(cubic[1]), Float(cubic[2]), Float(cubic[3])),
-        diagonal: Float(cubic[0]), is_half: isTerm ? 1 : 0)
+        diagonal: Float(cubic[0]), is_half: isHalf ? 1 : 0)
     }
   }
 
@@ -42,7 +42,7 @@ struct PanelProducts {
   var squareCount: Int { (size + 15) / 16 * ck_panel(size) }
 
   /// Floats of X.
-  var wholeCount: Int { (size + 15) / 16 * ck_panel(inner) }
+  var rectangleCount: Int { (size + 15) / 16 * ck_panel(inner) }
 
   /// Floating-point operations of a symmetric product: the half that is needed.
   var squareOperations: Double { Double(size) * Double(size) * Double(size) }
@@ -64,7 +64,7 @@ struct PanelProducts {
   }
 
   /// P·X of a symmetric P.
-  func whole(_ p: UnsafePointer<Float>, _ x: UnsafePointer<Float>, into result: UnsafeMutablePointer<Float>) {
+  func apply(_ p: UnsafePointer<Float>, to x: UnsafePointer<Float>, into result: UnsafeMutablePointer<Float>) {
     ProgressCounter.tick()
     ck_panel_product(size, inner, p, x, result)
   }

@@ -87,7 +87,7 @@ extension QuinticPair {
     multiply(
       cube, other, terms: .init(s, square, cube), into: .init(matrix: s, lead: leads.left, cubic: left),
       .init(matrix: square, lead: leads.right, cubic: right),
-      .init(matrix: free, lead: 0, cubic: rest, isTerm: true))
+      .init(matrix: free, lead: 0, cubic: rest, isHalf: true))
     multiply(s, square, terms: .init(free), into: .init(matrix: result, cubic: [0, 1, 0, 0]))
   }
 }

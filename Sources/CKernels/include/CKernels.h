@@ -220,7 +220,7 @@ const char *ck_level_for(const char *wanted, const char **reason);
   X(channel_norm_backward) X(plane_means) X(plane_means_backward) X(max_pool) X(max_pool_backward)                     \
   X(rotary) X(attention_softmax) X(scale_rows) X(row_dots) X(attention_backward)                                       \
   X(gather_rows) X(scatter_add_rows) X(cross_entropy) X(dropout)                                                       \
-  X(adamw) X(sgd) X(momentum) X(to_panels) X(from_panels) X(panel_product) X(symmetric_product)                \
+  X(adamw) X(sgd) X(momentum) X(to_panels) X(from_panels) X(panel_product) X(symmetric_product)                        \
   X(sum_of_squares) X(is_finite) X(digest) X(planes_split) X(planes_join)
 
 struct ck_table {

@@ -1,4 +1,4 @@
-// Matrices in panels of 16 columns, one row after the other: what a tile of a product reads and writes lies side by side.
+// Matrices in panels of 16 rows side by side: what a tile of a product reads and writes lies without a gap.
 
 typedef float CK(f8) __attribute__((ext_vector_type(8)));
 
